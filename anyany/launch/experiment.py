@@ -1,0 +1,136 @@
+"""From a checked config to the objects that it describes, and to what is done with them."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from anyany.data.records import RecordReader
+from anyany.data.sources import Source, open_source
+from anyany.data.store import ShardStore
+from anyany.launch.errors import ConfigError, no_such
+from anyany.launch.targets import build
+from anyany.models.assemble import Assembled, RowSpec, assemble
+from anyany.runs import CONFIG
+
+Config = Mapping[str, Any]
+log = logging.getLogger(__name__)
+
+
+def assembled(config: Config) -> Assembled:
+    """The model with its vocabulary and preprocessing."""
+
+    def make(kind: str, name: str | None = None, **more: Any) -> Any:
+        nodes = config["parts"][kind]
+        return build(nodes[name or next(iter(nodes))], **more)
+
+    known = {field.name for field in fields(RowSpec)}
+    rows = {name: RowSpec(**{k: v for k, v in row.items() if k in known}) for name, row in config["rows"].items()}
+    return assemble(rows, make)
+
+
+def sources_of(config: Config, split: str) -> list[Source]:
+    """The sources of the config's mixture, with the shards of one split and the recipe of its stage.
+
+    Raises:
+        ConfigError: for a source that has no such split, or no recipe for the stage.
+    """
+    if not config["source"]:
+        raise ConfigError("source: the mixture is empty; choose sources, for instance source=[microworld_image]")
+    return [_source(name, node, split, config["stage"]["name"]) for name, node in config["source"].items()]
+
+
+def data_of(config: Config, parts: Assembled, split: str = "train", val_split: str | None = "val") -> Any:
+    """The stream over a split."""
+    from anyany.training.datamodule import StreamDataModule
+
+    data, stage = dict(config["data"]), config["stage"]
+    store = ShardStore(Path(config["paths"]["cache"]) / "shards", round(data.pop("shard_cache_gb") * 2**30))
+    sources = sources_of(config, split)
+    val_sources = sources_of(config, val_split) if val_split else []
+    # A window of every source stays open: fewer would reopen shards all the time.
+    reader = RecordReader(store, max_open=max(16, 2 * data["window_shards"] * len(sources)))
+    return StreamDataModule(
+        sources,
+        val_sources,
+        parts.vocabulary,
+        parts.preprocess,
+        reader,
+        Path(config["paths"]["cache"]),
+        max_steps=None if stage["max_epochs"] else stage["max_steps"],
+        max_epochs=stage["max_epochs"],
+        seed=config["seed"],
+        **data,
+    )
+
+
+def train(config: Config, run: Path) -> dict[str, float]:
+    """Trains the config's stage in the run's folder; gives the last metrics."""
+    from anyany.training.fit import fit, seed_everything
+    from anyany.training.module import TrainingModule
+
+    seed_everything(config["seed"])
+    OmegaConf.save(OmegaConf.create(dict(config)), run / CONFIG)  # resolved: it reads the same wherever it is read
+    parts = assembled(config)
+    data = data_of(config, parts)
+    optimizer = partial(build(config["optimizer"]), lr=config["stage"]["learning_rate"])
+    module = TrainingModule(parts.model, optimizer, build(config["schedule"]))
+    _tell(config, parts, data.sources)
+    return fit(
+        module,
+        data,
+        run,
+        trainer=config["trainer"],
+        logger=build(config["logger"]) if config.get("logger") else None,
+        callbacks=[build(node) for node in (config.get("callbacks") or {}).values()],
+        save_every=config["stage"]["save_every"],
+        val_every=config["stage"]["val_every"],
+        resume=config["resume"],
+    )
+
+
+def evaluate(config: Config, run: Path, split: str) -> dict[str, float]:
+    """The loss terms of a run's last checkpoint on one split, every record once."""
+    from anyany.training.fit import validate
+    from anyany.training.module import TrainingModule
+
+    parts = assembled(config)
+    data = data_of(config, parts, val_split=split)
+    module = TrainingModule(parts.model, build(config["optimizer"]))
+    return validate(module, data, run, config["trainer"])
+
+
+def _source(name: str, node: Mapping[str, Any], split: str, stage: str) -> Source:
+    if split not in node["shards"]:
+        raise ConfigError(no_such(f"source.{name}.shards.{split}", split, node["shards"], "split"))
+    if stage not in node["recipes"]:
+        raise ConfigError(
+            f"source.{name} has no recipe for stage {stage}, only for {', '.join(node['recipes'])}; "
+            f"choose another source, or add source.{name}.recipes.{stage}"
+        )
+    try:
+        return open_source(name, node["shards"][split], build(node["recipes"][stage]), node["weight"])
+    except FileNotFoundError as error:
+        hint = "; `python -m data_prep.microworld` writes the microworld's" if name.startswith("microworld") else ""
+        raise ConfigError(f"source.{name}: {error}{hint}") from error
+
+
+def _tell(config: Config, parts: Assembled, sources: list[Source]) -> None:
+    """Every derived size, before the first step."""
+    for source in sources:
+        log.info("source %s: %d records in %d shards", source.name, source.num_records, len(source.headers))
+    for name, row in parts.vocabulary.rows.items():
+        signals = len(row.layout.signals) if row.layout else 0
+        log.info("row %s: read as %d rows of the LLM, asked for by %d signal tokens", name, row.num_rows, signals)
+    parameters = list(parts.model.parameters())
+    trainable = sum(p.numel() for p in parameters if p.requires_grad)
+    log.info(
+        "model: %d parameters, %d trainable; vocabulary of %d tokens",
+        sum(p.numel() for p in parameters),
+        trainable,
+        len(parts.vocabulary),
+    )

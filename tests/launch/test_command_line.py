@@ -1,0 +1,155 @@
+"""Mis-spellings are refused with what was meant, in the words of the project's own configs."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from anyany.launch.command_line import check_command_line
+from anyany.launch.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+CONF = ROOT / "conf"
+
+REFUSED = {
+    # groups
+    "stge=enc_align": "stge: no such key or group; did you mean stage?",
+    "+experimnt=debug": "experimnt: no such key or group; did you mean experiment?",
+    "hydra/launchr=basic": "hydra/launchr: no such group; did you mean hydra/launcher?",
+    # options
+    "stage=enc_algn": "stage=enc_algn: no such option; did you mean enc_align?",
+    "experiment=debgu": "experiment=debgu: no such option; did you mean debug?",
+    "+experiment=debgu": "experiment=debgu: no such option; did you mean debug?",
+    "trainer=cpu,dpp": "trainer=dpp: no such option; did you mean ddp?",
+    "trainer=choice(cpu,dpp)": "trainer=dpp: no such option; did you mean ddp?",
+    "trainer=quantum": "trainer=quantum: no such option; there is cpu, ddp, gpu",
+    "logger=null": "logger=null: to choose nothing, write ~logger",
+    # keys of the fixed part
+    "sed=1": "sed: no such key or group; did you mean seed?",
+    "+sed=1": "sed: no such key or group; did you mean seed?",
+    "stage.max_stps=3": "stage.max_stps: no such key; did you mean max_steps?",
+    "+stage.max_stps=3": "stage.max_stps: no such key; did you mean max_steps?",
+    "++stage.max_stps=3": "stage.max_stps: no such key; did you mean max_steps?",
+    "~stage.max_stps": "stage.max_stps: no such key; did you mean max_steps?",
+    "stage.max_stps=1,2": "stage.max_stps: no such key; did you mean max_steps?",
+    "stage={max_stps:3}": "stage.max_stps: no such key; did you mean max_steps?",
+    "stge.max_steps=3": "stge: no such key or group; did you mean stage?",
+    "max_steps=3": "max_steps: no such key; did you mean stage.max_steps?",
+    "stage.max_steps.low=3": "stage.max_steps.low: stage.max_steps is ",
+    "rows.vidoe.encoder=patches": "rows.vidoe: no such key; did you mean video?",
+    "+rows.video.input_projectr=linear": "rows.video.input_projectr: no such key; did you mean input_projector?",
+    "hydra.run.dri=x": "hydra.run.dri: no such key; did you mean dir?",
+    # keys inside parts and calls, which the signature of the target tells
+    "encoder.ptch_px=4": "encoder.ptch_px: no such key; did you mean patch_px?",
+    "+encoder.ptch_px=4": "encoder.ptch_px: no such key; did you mean patch_px?",
+    "+llm.max_tokns=64": "llm.max_tokns: no such key; did you mean max_tokens?",
+    "+optimizer.amsgrd=true": "optimizer.amsgrd: no such key; did you mean amsgrad?",
+    "trainer.devcies=2": "trainer.devcies: no such key; did you mean devices?",
+    "+trainer.max_epochz=2": "trainer.max_epochz: no such key; did you mean max_epochs?",
+    # names of parts and of modalities
+    "rows.video.encoder=ptches": "rows.video.encoder=ptches: no such encoder; did you mean patches?",
+    "+rows={vidoe:{encoder:null}}": "rows.vidoe: no such key; did you mean video?",
+    # types and values
+    "stage.max_steps=abc": "stage.max_steps: found 'abc'; give a valid integer",
+    "stage.max_steps=0": "stage.max_steps: found 0; give greater than 0",
+    "rows.video=null": "rows.video: found None; give a mapping",
+    "seed=-1": "seed: found -1; give greater than or equal to 0",
+    "seed=???": "seed: Missing mandatory value: seed",
+    "rows.image.num_signal_tokens=few": "rows.image.num_signal_tokens: found 'few'; give a valid integer",
+    "~optimizer._target_": "optimizer: found {'_partial_': True, ",
+    "+encoder.num_frames=4": "Could not append to config. An item is already at 'encoder.num_frames'.",
+    # what Hydra says best itself, without its traceback
+    "stage.max_steps": "Error parsing override 'stage.max_steps'",
+    "--config-dir=mine": "--config-dir: not taken; put your own options into conf/, a yaml each",
+}
+
+TAKEN = [
+    [],
+    ["stage.max_steps=3"],
+    ["+llm.max_tokens=64"],  # in the signature alone
+    ["++optimizer.amsgrad=true"],
+    ["+trainer.max_epochs=2"],
+    ["rows.video.input_projector=linear"],
+    ["~rows.video"],
+    ["experiment=debug", "stage.max_steps=2"],
+    ["schedule=warmup_cosine", "schedule.warmup_steps=2"],
+    ["~logger"],
+    ["-m", "seed=0,1", "trainer=cpu,ddp"],
+    ["-m", "trainer=glob(*)", "stage.learning_rate=range(1,3)"],
+    ["-m", "schedule=constant,warmup_cosine", "schedule.warmup_steps=2"],  # a key of one option: the job decides
+    ["+hydra.job.env_set.SOME=1"],
+    ["hydra.verbose=true"],
+    ["--cfg", "job", "seed=???"],
+    ["--help", "stge=enc_align"],
+]
+
+
+def test_number_of_cases(record_property):
+    record_property("found", f"{len(REFUSED)} mis-spelt and {len(TAKEN)} right command lines")
+
+
+@pytest.mark.parametrize("argument", REFUSED)
+def test_refused_with_what_was_meant(argument):
+    with pytest.raises(ConfigError) as error:
+        check_command_line(CONF, "train", [argument])
+    assert error.value.faults[0].startswith(REFUSED[argument])
+    assert len(error.value.faults) == 1
+
+
+@pytest.mark.parametrize("arguments", TAKEN, ids=" ".join)
+def test_taken(arguments):
+    check_command_line(CONF, "train", arguments)
+
+
+def test_all_faults_at_once():
+    with pytest.raises(ConfigError) as error:
+        check_command_line(CONF, "train", ["sed=1", "seed=2", "stage.max_stps=3"])
+    assert [fault.split(":")[0] for fault in error.value.faults] == ["sed", "stage.max_stps"]
+
+
+def best_of_three(*arguments):
+    env = {**os.environ, "ANYANY_OUTPUTS": "never_written"}
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+        )
+        seconds.append(time.perf_counter() - start)
+    return min(seconds), done
+
+
+@pytest.mark.parametrize(
+    ("arguments", "limit_s", "shows"),
+    [
+        (["train.py", "--help"], 2, "input_projector: linear"),
+        (["train.py", "--cfg", "job"], 4, "max_steps: "),
+        (["eval.py", "--help"], 2, "split: val"),
+    ],
+    ids=["train --help", "train --cfg job", "eval --help"],
+)
+def test_answers_at_once(arguments, limit_s, shows):
+    seconds, done = best_of_three(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert shows in done.stdout
+    assert seconds < limit_s
+
+
+def test_a_refused_command_leaves_no_folder_and_no_traceback(tmp_path):
+    command = [sys.executable, str(ROOT / "train.py"), "stage.max_stps=3"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "stage.max_stps: no such key; did you mean max_steps?\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_evaluation_of_a_run_that_is_not_there_names_the_nearest(tmp_path):
+    (tmp_path / "first_run").mkdir()
+    command = [sys.executable, str(ROOT / "eval.py"), f"run={tmp_path}/frst_run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "did you mean first_run?" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["first_run"]

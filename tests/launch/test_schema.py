@@ -1,0 +1,36 @@
+"""Faults in yaml files, which no check of the command line sees."""
+
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from anyany.launch.checks import checked
+from anyany.launch.errors import ConfigError
+
+PLANTED = {
+    "stage:\n  max_stps: 3\n": "stage.max_stps: no such key; did you mean max_steps?",
+    "stage:\n  max_steps: many\n": "stage.max_steps: found 'many'; give a valid integer",
+    "sede: 3\n": "sede: no such key; did you mean seed?",
+    "rows:\n  image:\n    plceholder: x\n": "rows.image.plceholder: no such key; did you mean placeholder?",
+    "encoder:\n  ptch_px: 4\n": "encoder.ptch_px: no such argument of Patches; did you mean patch_px?",
+    "encoder:\n  patch_px: four\n": "encoder.patch_px: found 'four'; give a valid integer",
+    "trainer:\n  devcies: 2\n": "trainer.devcies: no such argument of Trainer; did you mean devices?",
+    "optimizer:\n  _target_: torch.optim.AdmW\n": "optimizer._target_: torch.optim.AdmW: no such class or module; "
+    "did you mean AdamW?",
+    "callbacks:\n  one:\n    every: 3\n": "callbacks.one: found {'every': 3}; give the _target_ of a class",
+    "seed: ${sede}\n": "seed: Interpolation key 'sede' not found",
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_a_fault_planted_in_an_experiment_is_found(tmp_path, planted):
+    conf = Path(copytree(Path(__file__).parents[2] / "conf", tmp_path / "conf"))
+    (conf / "experiment" / "planted.yaml").write_text(f"# @package _global_\n{planted}")
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf)):
+        cfg = compose("train", ["experiment=planted"])
+    with pytest.raises(ConfigError) as error:
+        checked(cfg, conf)
+    assert len(error.value.faults) == 1
+    assert error.value.faults[0].startswith(PLANTED[planted])

@@ -1,0 +1,46 @@
+"""Trains a stage of a model: ``python train.py --help`` tells what can be chosen."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from anyany.launch import jobs
+from anyany.launch.checks import checked
+from anyany.launch.command_line import check_command_line
+from anyany.launch.errors import ConfigError
+
+CONF = Path(__file__).parent / "conf"
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
+def main(cfg: DictConfig) -> float | None:
+    """One run, or one job of a sweep; gives back the sweep's objective."""
+    try:
+        jobs.check_ranks(os.environ, list(HydraConfig.get().overrides.task))
+        return jobs.run_apart(Path(__file__)) if jobs.in_sweep() else train(cfg)
+    except ConfigError as error:
+        sys.exit(str(error))
+
+
+def train(cfg: DictConfig) -> float | None:
+    """Checks the config, trains, and leaves the objective in the run's folder."""
+    config = checked(cfg, CONF)
+    os.environ[jobs.RUN_NAME] = config["run"]
+    logging.getLogger("lightning").handlers.clear()  # its own console handler would print each of its lines twice
+    from anyany.launch.experiment import train as train_stage  # heavy: --help and --cfg answer without it
+
+    run_dir = Path(HydraConfig.get().runtime.output_dir)
+    return jobs.write_objective(train_stage(config, run_dir), config["objective"], run_dir)
+
+
+if __name__ == "__main__":
+    try:
+        check_command_line(CONF, "train", sys.argv[1:])
+    except ConfigError as error:
+        sys.exit(str(error))
+    main()
