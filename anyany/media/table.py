@@ -1,0 +1,71 @@
+"""The modalities, as a table: how the bytes of each become a tensor and back. Whoever needs "all media" loops over it.
+
+image: uint8 [3, H, W]; video: uint8 [F, 3, H, W]; audio: float32 [S] in -1..1, one channel.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from anyany.faults import Fault
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class MediaFault(Fault):
+    """Bytes that are no usable picture, clip or sound."""
+
+
+@dataclass(frozen=True)
+class MediaSpec:
+    """What an encoder wants decoded: how many frames of a clip, and at which rate a sound."""
+
+    num_frames: int = 8
+    sample_rate_hz: int = 16_000
+
+
+@dataclass(frozen=True)
+class MediaKind:
+    extensions: tuple[str, ...]  # of shard members, without the dot
+    decode: Callable[[bytes, MediaSpec], "Tensor"]
+
+
+def _image(data: bytes, spec: MediaSpec) -> "Tensor":
+    from anyany.media.pictures import decode_picture
+
+    return decode_picture(data)
+
+
+def _video(data: bytes, spec: MediaSpec) -> "Tensor":
+    from anyany.media.clips import decode_clip
+
+    return decode_clip(data, spec.num_frames)
+
+
+def _audio(data: bytes, spec: MediaSpec) -> "Tensor":
+    from anyany.media.sounds import decode_sound
+
+    return decode_sound(data, spec.sample_rate_hz)
+
+
+MEDIA: dict[str, MediaKind] = {
+    "image": MediaKind(("jpg", "jpeg", "png", "webp", "gif", "bmp", "tiff"), _image),
+    "video": MediaKind(("mp4", "webm", "mkv", "avi", "mov"), _video),
+    "audio": MediaKind(("wav", "flac", "mp3", "ogg"), _audio),
+}
+
+
+class Preprocess(Protocol):
+    """What an encoder does to a decoded item before it sees it. Picklable and without weights: data workers run it.
+
+    ``output_shape`` is the shape of every item that it gives, so that items can be stacked.
+    """
+
+    @property
+    def spec(self) -> MediaSpec: ...
+
+    @property
+    def output_shape(self) -> tuple[int, ...]: ...
+
+    def __call__(self, decoded: "Tensor") -> "Tensor": ...
