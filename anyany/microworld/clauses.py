@@ -1,0 +1,85 @@
+"""What is said of a thing that was named before: ``the circles``, ``they are red``, ``it moves left``, ``rise``."""
+
+from typing import Any
+
+import numpy as np
+
+from anyany.microworld.captions import GLIDES, PLACES, RELATIONS, SPEEDS, finite, moving
+from anyany.microworld.scenes import Beeps, Group, Scene
+from anyany.microworld.words import fill, pick, plural, with_article
+
+MEDIA_NOUNS = {"image": ("picture", "image"), "video": ("clip", "video"), "audio": ("recording",)}
+
+
+def refer(scene: Scene, index: int, rng: np.random.Generator, avoid: str = "", number: int | None = None) -> str:
+    """A noun for one thing of the scene, told from the others, without the value of the attribute ``avoid``.
+
+    ``circles``, ``red shape``, ``first sounds``; ``number`` in place of the thing's own decides between one and many.
+    """
+    thing = scene.things[index]
+    number = thing.number if number is None else number
+    several = len(scene.things) > 1
+    if isinstance(thing, Beeps):
+        general = plural("sound", number)
+        nouns = [plural(thing.timbre, number)] if avoid != "timbre" else []
+        if not several:
+            nouns += [general]
+        elif avoid != "number":
+            nouns += [f"{('first', 'second')[index]} {general}"]
+        return pick(rng, nouns)
+    general = plural("thing" if avoid == "shape" else "shape", number)
+    nouns = [] if several else [general]
+    nouns += [plural(thing.shape, number)] if avoid != "shape" else []
+    nouns += [f"{thing.color} {general}"] if avoid != "color" else []
+    return pick(rng, nouns)
+
+
+def predicate(name: str, value: Any, number: int, rng: np.random.Generator, verb: str = "") -> str:
+    """What a thing is or does where the attribute has the value: ``be red``, ``move left``, ``rise``.
+
+    ``verb`` is what stands for ``be``; where it is not given, the predicate takes the form that follows so many things:
+    ``is red``, ``moves left``, ``rise``.
+    """
+    if name == "glide":
+        return pick(rng, GLIDES[value])[0 if verb else finite(number)]
+    if name == "motion":
+        group = Group(number, color="", shape="", motion=value)
+        return moving(group, 0 if verb else finite(number), rng)
+    if name == "speed":
+        return f"{'move' if verb else ('move', 'moves')[finite(number)]} {SPEEDS[value]}"
+    return f"{verb or be(number)} {complement(name, value, number, rng)}"
+
+
+def is_verbal(name: str) -> bool:
+    """Whether a thing does, and not is, what the attribute says of it."""
+    return name in ("glide", "motion", "speed")
+
+
+def complement(name: str, value: Any, number: int, rng: np.random.Generator) -> str:
+    """What follows ``is``: ``red``, ``circles``, ``on the left``, ``medium``."""
+    if name in ("shape", "timbre"):
+        return with_article(value, number)
+    if name == "place":
+        return pick(rng, PLACES[value])
+    return {"middle": "medium"}.get(value, value) if name == "pitch" else str(value)
+
+
+def be(number: int) -> str:
+    """``is`` or ``are``."""
+    return "is" if number == 1 else "are"
+
+
+def they(number: int) -> str:
+    """``it`` or ``they``."""
+    return "it" if number == 1 else "they"
+
+
+def related(scene: Scene, rng: np.random.Generator) -> str:
+    """How the first group of a picture stands to the second: ``above the squares``."""
+    relation = pick(rng, RELATIONS[scene.relation])  # type: ignore[union-attr, index]
+    return fill("{relation} the {other}", relation=relation, other=refer(scene, 1, rng))
+
+
+def inside(modality: str, rng: np.random.Generator) -> str:
+    """``in the picture``, ``in the clip``, ``in the recording``."""
+    return f"in the {pick(rng, MEDIA_NOUNS[modality])}"
