@@ -1,0 +1,1 @@
+"""From tar shards to optimizer steps: index, plan, reading, ledger."""

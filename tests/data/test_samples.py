@@ -1,0 +1,119 @@
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+from anyany.data import recipes
+from anyany.data.index import read_index, write_index
+from anyany.data.order import Ref
+from anyany.data.sources import open_source
+from anyany.messages.collate import Hole, Sample
+from tests.data.shards import write_shard
+from tests.data.stream_shards import FAULTY, jpeg
+
+
+def all_refs(samples):
+    return [
+        Ref(s, shard, record)
+        for s, source in enumerate(samples.sources)
+        for shard, size in enumerate(source.shard_sizes)
+        for record in range(size)
+    ]
+
+
+def test_every_record_becomes_a_sample_or_a_hole_of_its_kind(samples):
+    read = [samples.read(ref) for ref in all_refs(samples)]
+    holes = {one.key: one.kind for one in read if isinstance(one, Hole)}
+    assert holes == {f"pair{n:04d}": kind for n, kind in FAULTY.items()}
+    good = [one for one in read if isinstance(one, Sample)]
+    assert len(good) == 60 + 30 - len(FAULTY)
+
+
+def test_the_media_of_a_sample_are_those_of_its_record(samples):
+    from anyany.media.pictures import decode_picture
+
+    for number in (0, 12, 59):
+        sample = samples.read(Ref(0, number // 10, number % 10))
+        assert sample.key == f"pair{number:04d}"
+        wanted = decode_picture(jpeg(number)).float() / 127.5 - 1
+        torch.testing.assert_close(sample.values[0], wanted, rtol=0, atol=0)
+        assert sample.rendered.media[0].member is None  # bytes and names stay behind
+
+
+def test_too_long_is_a_hole_not_a_cut(samples):
+    short = replace(samples, max_tokens=20)
+    hole = short.read(Ref(0, 0, 0))
+    assert isinstance(hole, Hole)
+    assert hole.kind == "too_long"
+    assert "max_tokens=20" in hole.message
+
+
+def test_targets_are_decoded_where_asked_for(samples):
+    sources = [replace(samples.sources[0], recipe=partial(recipes.make_media, modality="image"))]
+    without = replace(samples, sources=sources).read(Ref(0, 0, 0))
+    assert without.target_values == [None]
+    asked = replace(samples, sources=sources, target_preprocess=samples.preprocess).read(Ref(0, 0, 0))
+    assert asked.target_values[0].shape == (3, 16, 16)
+
+
+def broken(**members):
+    return [("k", {name.replace("_", "."): data for name, data in members.items()})]
+
+
+CLIP = {"video": partial(recipes.read_media, modality="video"), "audio": partial(recipes.read_media, modality="audio")}
+
+
+@pytest.mark.parametrize(
+    ("modality", "members", "kind"),
+    [
+        ("video", {"mp4": b"not a clip at all", "txt": b"a"}, "broken_video"),
+        ("video", {"mp4": b"", "txt": b"a"}, "broken_video"),
+        ("audio", {"wav": b"RIFF", "txt": b"a"}, "broken_audio"),
+        ("audio", {"wav": b"", "txt": b"a"}, "empty_audio"),
+        ("video", {"mp4": b"x", "txt": b""}, "empty_caption"),
+        ("video", {"txt": b"a"}, "missing_member"),
+        ("audio", {"wav": b"x", "json": b"{]"}, "bad_json"),
+    ],
+)
+def test_faults_of_every_kind(samples, tmp_path, modality, members, kind):
+    from anyany.messages.vocabulary import RowTokens, Vocabulary
+    from anyany.models.encoders.patches import Patches
+
+    path = write_shard(tmp_path / "a.tar", broken(**members))
+    write_index(path)
+    vocabulary = Vocabulary(samples.vocabulary.tokenizer_json, "tiny", {modality: RowTokens("<|m|>", 1)})
+    reader = replace(
+        samples,
+        sources=[open_source("a", str(path), CLIP[modality])],
+        vocabulary=vocabulary,
+        preprocess={modality: Patches().preprocess(modality)},
+    )
+    hole = reader.read(Ref(0, 0, 0))
+    assert isinstance(hole, Hole)
+    assert hole.kind == kind
+
+
+def test_a_tar_that_was_cut_off_leaves_holes_behind_the_cut(samples, tmp_path):
+    records = [(f"k{n}", {"jpg": jpeg(n), "txt": b"a"}) for n in range(4)]
+    path = write_shard(tmp_path / "a.tar", records)
+    write_index(path)
+    source = open_source("a", str(path), samples.sources[0].recipe)
+    store = samples.reader.store
+    # The picture of the third record is cut in two, after the run has begun
+    cut = read_index(str(path), store).members[2]["jpg"][0] + 100
+    path.write_bytes(path.read_bytes()[:cut])
+    reader = replace(samples, sources=[source])
+    kinds = [one.kind if isinstance(one, Hole) else "" for one in (reader.read(Ref(0, 0, n)) for n in range(4))]
+    assert kinds == ["", "", "cut_off_shard", "cut_off_shard"]
+
+
+def test_a_missing_shard_is_an_error_at_once(samples, tmp_path):
+    path = write_shard(tmp_path / "a.tar", [("k", {"jpg": jpeg(0), "txt": b"a"})])
+    write_index(path)
+    source = open_source("a", str(path), samples.sources[0].recipe)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        open_source("a", str(path), samples.sources[0].recipe)
+    with pytest.raises(FileNotFoundError):
+        replace(samples, sources=[source]).read(Ref(0, 0, 0))
