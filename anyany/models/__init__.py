@@ -1,0 +1,1 @@
+"""Parts, their contracts, and the model they make."""

@@ -1,0 +1,30 @@
+"""One linear layer.
+
+Shape letters: N media items, L features, K rows, D width.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from anyany.models.contracts import InputProjector
+
+
+class LinearProjector(InputProjector):
+    """Features averaged to ``num_rows`` rows in their order (None: one row a feature), then one linear layer.
+
+    With ``num_rows=1`` it is NExT-GPT's first projector (arXiv 2309.05519).
+    """
+
+    def __init__(self, input_dim: int, llm_dim: int, num_rows: int | None = None):
+        super().__init__()
+        self.rows = num_rows
+        self.linear = nn.Linear(input_dim, llm_dim)
+
+    def num_rows(self, num_features: int) -> int:
+        return self.rows or num_features
+
+    def forward(self, features_NLD: Tensor) -> Tensor:
+        rows = self.num_rows(features_NLD.shape[1])
+        if rows != features_NLD.shape[1]:
+            features_NLD = F.adaptive_avg_pool1d(features_NLD.transpose(1, 2), rows).transpose(1, 2)
+        return self.linear(features_NLD)

@@ -1,0 +1,26 @@
+"""Loss terms as (sum, count), so that they can be added over micro-batches and ranks and divided once.
+
+Shape letters: B batch, T tokens, D width, V vocabulary, P positions that predict a labelled token.
+"""
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor
+
+IGNORE_INDEX = -100
+
+
+def next_token_loss(hidden_BTD: Tensor, labels_BT: Tensor, head: Callable[[Tensor], Tensor]) -> tuple[Tensor, int]:
+    """Cross-entropy of each labelled token, given the state before it; logits are made for those states alone.
+
+    Args:
+        head: ``[P, D] -> [P, V]``.
+
+    Returns:
+        The sum in fp32 (a zero with a graph where nothing is labelled) and the number of labelled tokens.
+    """
+    labels_BT = labels_BT[:, 1:]
+    predicts_BT = labels_BT != IGNORE_INDEX
+    logits_PV = head(hidden_BTD[:, :-1][predicts_BT]).float()
+    return F.cross_entropy(logits_PV, labels_BT[predicts_BT], reduction="sum"), int(predicts_BT.sum())

@@ -1,0 +1,117 @@
+"""The stream as Lightning wants it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lightning import LightningDataModule
+
+from anyany.data.lengths import LengthTables
+from anyany.data.loader import FaultGuard, MicroBatches, StepLoader
+from anyany.data.order import SourceOrder
+from anyany.data.plan import Plan
+from anyany.data.records import RecordReader
+from anyany.data.samples import SampleReader
+from anyany.data.sources import Source
+from anyany.media.table import Preprocess
+from anyany.messages.vocabulary import Vocabulary
+
+
+class StreamDataModule(LightningDataModule):
+    """Steps of a mixture of sources.
+
+    Args:
+        sources: what is trained on; with weights on all of them, or on none (every record once an epoch).
+        val_sources: what is validated on, every record once and in order.
+        preprocess: by modality, from the rows' encoders.
+        max_tokens: longest row; a longer sample is left out as a hole.
+        global_batch: rows of a step over all ranks and micro-batches.
+        num_micro: micro-batches of a step on each rank.
+        packed: several samples share a row.
+        max_steps, max_epochs: how long training goes on; exactly one is given.
+        draws_per_epoch: records that an epoch draws, where sources have weights; by default as many as there are.
+        num_workers: decoding processes a rank.
+        max_fault_rate: share of unreadable records above which the run stops.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        val_sources: Sequence[Source],
+        vocabulary: Vocabulary,
+        preprocess: Mapping[str, Preprocess],
+        reader: RecordReader,
+        cache_dir: Path,
+        max_tokens: int = 512,
+        global_batch: int = 16,
+        num_micro: int = 1,
+        packed: bool = False,
+        max_steps: int | None = None,
+        max_epochs: int | None = None,
+        draws_per_epoch: int | None = None,
+        seed: int = 0,
+        block_samples: int = 4096,
+        window_shards: int = 8,
+        num_workers: int = 2,
+        max_fault_rate: float = 0.05,
+    ):
+        super().__init__()
+        if (max_steps is None) == (max_epochs is None):
+            raise ValueError(f"max_steps={max_steps} and max_epochs={max_epochs}; give exactly one of them")
+        self.sources, self.val_sources = list(sources), list(val_sources)
+        self.vocabulary, self.preprocess, self.reader = vocabulary, dict(preprocess), reader
+        self.cache_dir = cache_dir
+        self.max_tokens, self.packed = max_tokens, packed
+        self.global_batch, self.num_micro = global_batch, num_micro
+        self.max_steps, self.max_epochs, self.draws_per_epoch = max_steps, max_epochs, draws_per_epoch
+        self.seed, self.block_samples, self.window_shards = seed, block_samples, window_shards
+        self.num_workers, self.max_fault_rate = num_workers, max_fault_rate
+
+    def plan(self) -> Plan:
+        """What training will see, in which order. The same on every rank."""
+        weights = [source.weight for source in self.sources]
+        given = [weight for weight in weights if weight is not None]
+        if given and len(given) < len(weights):
+            without = ", ".join(s.name for s in self.sources if s.weight is None)
+            raise ValueError(f"sources without a weight beside sources with one: {without}; give all of them one")
+        lengths = LengthTables(self.sources, self.reader, self.vocabulary, self.cache_dir) if self.packed else None
+        orders = [SourceOrder(s.name, s.shard_sizes, self.seed, self.window_shards) for s in self.sources]
+        return Plan(
+            orders,
+            self.global_batch,
+            self.seed,
+            given or None,
+            self.draws_per_epoch,
+            self.block_samples,
+            lengths,
+            self.max_tokens if self.packed else None,
+        )
+
+    def train_dataloader(self) -> StepLoader:
+        return self._loader(self.plan(), self.sources, self.num_micro, self.max_steps, self.max_epochs)
+
+    def val_dataloader(self) -> StepLoader | list:
+        if not self.val_sources:
+            return []
+        orders = [SourceOrder(s.name, s.shard_sizes, self.seed, shuffle=False) for s in self.val_sources]
+        plan = Plan(orders, self.global_batch, shuffle=False)
+        return self._loader(plan, self.val_sources, self.num_micro, num_steps=None, num_epochs=1)
+
+    def micro_batches(self, sources: Sequence[Source]) -> MicroBatches:
+        """Rows of references to batches, for one rank's workers."""
+        samples = SampleReader(sources, self.reader, self.vocabulary, self.preprocess, self.max_tokens)
+        return MicroBatches(samples, self.max_tokens if self.packed else None)
+
+    def _loader(
+        self, plan: Plan, sources: Sequence[Source], num_micro: int, num_steps: int | None, num_epochs: int | None
+    ) -> StepLoader:
+        return StepLoader(
+            plan,
+            self.micro_batches(sources),
+            num_steps=num_steps,
+            num_epochs=num_epochs,
+            rank=self.trainer.global_rank if self.trainer else 0,
+            num_ranks=self.trainer.world_size if self.trainer else 1,
+            num_micro=num_micro,
+            num_workers=self.num_workers,
+            guard=FaultGuard(self.max_fault_rate),
+        )

@@ -1,0 +1,109 @@
+"""The training of a model, one optimizer step at a time.
+
+The loader hands over whole steps, so optimisation is manual: counts are summed over ranks once, each micro-batch's sums
+are divided by them, and gradients meet on the last micro-batch. 1 x 8, 2 x 4 and two ranks then give the same
+gradients.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from anyany.data.loader import StepBatch
+
+Term = tuple[Tensor, int]
+
+
+class TrainingModule(LightningModule):
+    """Trains ``model``, which maps a batch to loss terms.
+
+    Args:
+        optimizer: parameters -> optimizer.
+        schedule: step -> factor on the learning rate.
+        loss_weights: by term; 1 where none is given.
+        max_grad_norm: gradients are scaled down to this norm; None leaves them.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Callable[[Any], Optimizer],
+        schedule: Callable[[int], float] = lambda step: 1.0,
+        loss_weights: Mapping[str, float] | None = None,
+        max_grad_norm: float | None = 1.0,
+    ):
+        super().__init__()
+        self.automatic_optimization = False
+        self.model = model
+        self.make_optimizer, self.schedule = optimizer, schedule
+        self.loss_weights = dict(loss_weights or {})
+        self.max_grad_norm = max_grad_norm
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.make_optimizer([p for p in self.model.parameters() if p.requires_grad])
+        return {"optimizer": optimizer, "lr_scheduler": LambdaLR(optimizer, self.schedule)}
+
+    def training_step(self, step: StepBatch, batch_idx: int) -> None:
+        counts = self._sum_over_ranks(step.counts)
+        sums = dict.fromkeys(counts, 0.0)
+        for number, batch in enumerate(step.micro_batches, 1):
+            terms = self.model(batch)
+            loss = self._loss(terms, counts)
+            with self._without_sync(unless=number == len(step.micro_batches)):
+                self.manual_backward(loss)
+            for name, (term, count) in terms.items():
+                assert count == batch.counts[name], f"{name}: the model counts {count}, the loader {batch.counts[name]}"
+                sums[name] += float(term.detach())
+        self._update()
+        self._log("train", sums, counts)
+
+    def validation_step(self, step: StepBatch, batch_idx: int) -> None:
+        counts = self._sum_over_ranks(step.counts)
+        sums = dict.fromkeys(counts, 0.0)
+        for batch in step.micro_batches:
+            for name, (term, _) in self.model(batch).items():
+                sums[name] += float(term)
+        self._log("val", sums, counts)
+
+    def _loss(self, terms: Mapping[str, Term], counts: Mapping[str, int]) -> Tensor:
+        """This micro-batch's part of the step's mean loss, times the ranks: gradients are averaged over them."""
+        ranks = self.trainer.world_size
+        weighted = [
+            self.loss_weights.get(name, 1.0) * ranks / max(counts[name], 1) * t for name, (t, _) in terms.items()
+        ]
+        return torch.stack(weighted).sum()
+
+    def _update(self) -> None:
+        optimizer, scheduler = self.optimizers(), self.lr_schedulers()
+        if self.max_grad_norm is not None:
+            self.clip_gradients(optimizer, self.max_grad_norm, "norm")  # type: ignore[arg-type]
+        optimizer.step()  # type: ignore[union-attr]
+        optimizer.zero_grad()  # type: ignore[union-attr]
+        scheduler.step()  # type: ignore[union-attr]
+
+    def _without_sync(self, unless: bool) -> AbstractContextManager:
+        model = self.trainer.model
+        return model.no_sync() if isinstance(model, DistributedDataParallel) and not unless else nullcontext()
+
+    def _sum_over_ranks(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """One exchange a step; every rank has the same terms, so their order is the same too."""
+        names = sorted(counts)
+        local = torch.tensor([counts[name] for name in names], dtype=torch.int64, device=self.device)
+        total = self.trainer.strategy.reduce(local, reduce_op="sum")
+        return dict(zip(names, total.tolist(), strict=True))
+
+    def _log(self, prefix: str, sums: Mapping[str, float], counts: Mapping[str, int]) -> None:
+        for name, total in sums.items():
+            if counts[name] == 0:
+                continue
+            # A rank's share of the mean, times the ranks: the logger's mean over ranks is then the mean of the step.
+            share = total * self.trainer.world_size / counts[name]
+            options = {"prog_bar": True, "batch_size": counts[name], "sync_dist": self.trainer.world_size > 1}
+            self.log(f"{prefix}/{name}", share, **options)  # type: ignore[arg-type]

@@ -1,0 +1,156 @@
+import pytest
+import torch
+
+from anyany.messages.collate import Sample, collate
+from anyany.messages.render import render
+from anyany.messages.types import Media, assistant, user
+from anyany.models.assemble import RowSpec, assemble
+from anyany.models.connections.signal import SignalConnection
+from anyany.models.connections.text import TextConnection
+from anyany.models.encoders.patches import Patches
+from anyany.models.input_projectors.linear import LinearProjector
+from anyany.models.llms.llama import Llama
+
+PARTS = {
+    "llm": {None: lambda: Llama(hidden_size=32, num_layers=2, num_heads=2)},
+    "encoder": {
+        "patches": lambda: Patches(image_px=16, sound_s=0.2),
+        "fine": lambda: Patches(image_px=16, patch_px=16),
+    },
+    "input_projector": {"linear": lambda **dims: LinearProjector(**dims, num_rows=3)},
+    "connection": {"signal": SignalConnection, "text": TextConnection},
+}
+
+
+def row(name, **changes):
+    spec = {"placeholder": f"<|{name}|>", "encoder": "patches", "input_projector": "linear", "connection": "signal"}
+    return RowSpec(**(spec | {"num_signal_tokens": 2} | changes))
+
+
+def assembled(rows, made=None):
+    def make(kind, name=None, **more):
+        if made is not None:
+            made.append((kind, name))
+        return PARTS[kind][name](**more)
+
+    torch.manual_seed(0)
+    return assemble(rows, make)
+
+
+ROWS = {name: row(name) for name in ("image", "video", "audio")}
+
+
+def sample(vocabulary, preprocess, key, *messages):
+    rendered = render(messages, vocabulary)
+    shapes = [preprocess[part.modality].output_shape for part in rendered.media]
+    return Sample("s", key, rendered, [torch.randn(shape) for shape in shapes])
+
+
+@pytest.fixture
+def parts():
+    return assembled(ROWS)
+
+
+@pytest.fixture
+def samples(parts):
+    torch.manual_seed(1)
+    media = {name: Media(name, member="x") for name in ROWS}
+    conversations = [
+        (user("ab"), assistant("c")),
+        (user(media["image"], "what?"), assistant("red ring")),
+        (user(media["audio"], media["video"]), assistant("k", Media("image", caption="c"), "done")),
+        (user("z", media["video"]), assistant("y"), user(media["image"]), assistant("w")),
+    ]
+    return [sample(parts.vocabulary, parts.preprocess, str(n), *c) for n, c in enumerate(conversations)]
+
+
+def dummies(parts):
+    return {name: torch.zeros(p.output_shape) for name, p in parts.preprocess.items()}
+
+
+def test_each_named_part_is_built_once():
+    made = []
+    parts = assembled(ROWS, made)
+    assert sorted(made, key=str) == sorted(
+        [("llm", None), ("encoder", "patches"), ("input_projector", "linear"), *[("connection", "signal")] * 3], key=str
+    )
+    assert len(parts.model.encoders) == len(parts.model.input_projectors) == 1
+
+
+def test_widths_and_rows_are_read_from_the_parts(parts):
+    linear = parts.model.input_projectors["linear"].linear
+    assert (linear.in_features, linear.out_features) == (192, 32)
+    assert {name: row.num_rows for name, row in parts.vocabulary.rows.items()} == dict.fromkeys(ROWS, 3)
+    # 256 bytes, pad, four turn tokens, and for each row a placeholder and two signals
+    assert len(parts.vocabulary) == 256 + 1 + 4 + 3 * 3
+    assert parts.model.llm.added_AD.shape == (14, 32)
+
+
+def test_packed_and_padded_rows_give_the_same_loss_and_gradients(parts, samples):
+    def loss_of(rows):
+        parts.model.zero_grad()
+        total, count = parts.model(collate(rows, parts.vocabulary, dummies(parts)))["text"]
+        total.backward()
+        return total.detach(), count, {n: p.grad.clone() for n, p in parts.model.named_parameters()}
+
+    padded = loss_of([[one] for one in samples])
+    for rows in ([samples], [samples[:2], samples[2:]], [samples[::-1], []]):
+        packed = loss_of(rows)
+        assert packed[1] == padded[1] > 10
+        torch.testing.assert_close(packed[0], padded[0], rtol=1e-5, atol=1e-4)
+        for name, gradient in padded[2].items():
+            torch.testing.assert_close(packed[2][name], gradient, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_media_change_what_is_predicted_after_them_alone(parts, samples):
+    def hidden(one):
+        batch = collate([[one]], parts.vocabulary, dummies(parts))
+        with torch.no_grad():
+            return parts.model.llm(parts.model.embed(batch), batch.position_ids_BT, batch.segment_ids_BT)[0]
+
+    from dataclasses import replace
+
+    one = samples[1]
+    changed = replace(one, values=[torch.randn_like(one.values[0])])
+    differs = (hidden(one) - hidden(changed)).abs().amax(-1) > 1e-6
+    first = int((one.rendered.slots["image"] == 0).nonzero()[0][0])
+    assert differs.tolist() == [t >= first for t in range(len(one.rendered))]
+
+
+def test_every_parameter_has_a_gradient_in_a_batch_of_text_alone(parts, samples):
+    parts.model(collate([[samples[0]]], parts.vocabulary, dummies(parts)))["text"][0].backward()
+    assert [name for name, p in parts.model.named_parameters() if p.grad is None] == []
+    assert parts.model.input_projectors["linear"].linear.weight.grad.abs().sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"image": row("image", input_projector=None)}, "rows.image: encoder=patches without input_projector"),
+        ({"image": row("image", placeholder=None)}, "rows.image: encoder=patches without placeholder"),
+        ({"depth": row("depth")}, "rows.depth.encoder=patches reads image, video, audio, not depth"),
+        (
+            {"image": row("image"), "video": row("video", encoder="fine")},
+            "rows.video and rows.image share input_projector=linear, .* 768 and 192 wide",
+        ),
+        ({"image": row("image", num_signal_tokens=0)}, "rows.image.num_signal_tokens is 0"),
+        ({"image": row("image"), "video": row("video", placeholder="<|image|>")}, "used twice"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused(rows, message):
+    with pytest.raises(ValueError, match=message):
+        assembled(rows)
+
+
+def test_a_row_may_lack_a_side():
+    parts = assembled(
+        {"image": row("image", connection=None), "audio": row("audio", encoder=None, input_projector=None)}
+    )
+    assert parts.vocabulary.rows["image"].layout is None
+    assert parts.vocabulary.rows["audio"].placeholder is None
+    assert set(parts.preprocess) == {"image"}
+
+
+def test_the_text_connection_adds_two_markers():
+    parts = assembled({"image": row("image", connection="text")})
+    assert parts.vocabulary.rows["image"].layout.tokens == ("<|image_begin|>", "<|image_end|>")

@@ -1,0 +1,40 @@
+import math
+
+import torch
+
+from anyany.ops.losses import IGNORE_INDEX, next_token_loss
+
+
+def test_two_labelled_tokens_by_hand():
+    # Logits 0 and ln 3 give probabilities 1/4 and 3/4.
+    hidden_BTD = torch.tensor([[[0.0, math.log(3)], [math.log(3), 0.0], [9.0, 9.0]]])
+    labels_BT = torch.tensor([[IGNORE_INDEX, 1, 1]])  # predicted by the states 0 and 1
+    total, count = next_token_loss(hidden_BTD, labels_BT, lambda hidden: hidden)
+    assert count == 2
+    assert math.isclose(float(total), -math.log(3 / 4) - math.log(1 / 4), rel_tol=1e-6)
+
+
+def test_logits_are_made_for_labelled_tokens_alone():
+    seen = []
+    labels_BT = torch.full((2, 5), IGNORE_INDEX)
+    labels_BT[0, 3] = labels_BT[1, 1] = 0
+    next_token_loss(torch.randn(2, 5, 4), labels_BT, lambda hidden: seen.append(hidden.shape) or hidden)
+    assert seen == [(2, 4)]
+
+
+def test_nothing_labelled_is_a_zero_with_a_graph():
+    hidden_BTD = torch.randn(1, 3, 4, requires_grad=True)
+    total, count = next_token_loss(hidden_BTD, torch.full((1, 3), IGNORE_INDEX), lambda hidden: hidden)
+    total.backward()
+    assert (total.item(), count) == (0.0, 0)
+    assert hidden_BTD.grad is not None
+    assert hidden_BTD.grad.abs().sum() == 0
+
+
+def test_sums_add_up_over_parts():
+    hidden_BTD, labels_BT = torch.randn(6, 5, 7), torch.randint(0, 7, (6, 5))
+    labels_BT[labels_BT == 0] = IGNORE_INDEX
+    whole, count = next_token_loss(hidden_BTD, labels_BT, lambda hidden: hidden)
+    parts = [next_token_loss(hidden_BTD[i : i + 2], labels_BT[i : i + 2], lambda hidden: hidden) for i in (0, 2, 4)]
+    torch.testing.assert_close(sum(part for part, _ in parts), whole)
+    assert sum(n for _, n in parts) == count
