@@ -48,7 +48,7 @@ class MicroBatches(Dataset[Batch]):
 
 
 class FaultGuard:
-    """Counts holes by kind and source, logs the first of each, and stops a run in which they are too many.
+    """Counts holes by kind and source, logs each key once, and stops a run in which they are too many.
 
     Args:
         max_rate: share of records that may be faulty.
@@ -59,13 +59,15 @@ class FaultGuard:
         self.max_rate, self.min_records = max_rate, min_records
         self.num_records = 0
         self.holes: Counter[tuple[str, str]] = Counter()
+        self.logged: set[tuple[str, str]] = set()  # in the next epoch the same records fail again
 
     def see(self, batch: Batch) -> None:
         self.num_records += len(batch.samples) + len(batch.holes)
         for hole in batch.holes:
             self.holes[hole.source, hole.kind] += 1
-            if self.holes[hole.source, hole.kind] == 1:
-                log.warning("source %s: %s at %s: %s", hole.source, hole.kind, hole.key, hole.message)
+            if (hole.source, hole.key) not in self.logged:
+                self.logged.add((hole.source, hole.key))
+                log.warning("source %s, record %s: %s (%s)", hole.source, hole.key, hole.kind, hole.message)
         faulty = self.holes.total()
         if self.num_records >= self.min_records and faulty > self.max_rate * self.num_records:
             kinds = ", ".join(f"{source}/{kind} {n}" for (source, kind), n in self.holes.most_common(5))
@@ -96,15 +98,22 @@ class StepLoader:
 
     Workers decode ahead. The cursor moves when a step has been trained on (``counted``), not when it is handed over, so
     what was decoded ahead comes again after a stop. The state is the same on every rank and fits any number of them.
+
+    Args:
+        num_steps: of the whole run, those before the cursor included.
+        num_micro: micro-batches of a step on each rank.
+        num_workers: decoding processes; each holds ``prefetch`` micro-batches ready.
+
+    Raises:
+        ValueError: where the global batch does not divide into ranks and micro-batches.
     """
 
     def __init__(
         self,
         plan: Plan,
         micro_batches: MicroBatches,
+        num_steps: int,
         cursor: Cursor = Cursor(),
-        num_steps: int | None = None,
-        num_epochs: int | None = None,
         rank: int = 0,
         num_ranks: int = 1,
         num_micro: int = 1,
@@ -112,11 +121,9 @@ class StepLoader:
         prefetch: int = 4,
         guard: FaultGuard | None = None,
     ):
-        if (num_steps is None) == (num_epochs is None):
-            raise ValueError("give either num_steps or num_epochs")
         self.plan = plan
         self.cursor = cursor
-        self.num_steps = plan.num_steps(num_epochs) if num_steps is None and num_epochs is not None else num_steps
+        self.num_steps = num_steps
         self.share = (rank, num_ranks, num_micro, plan.global_batch)
         share_of(Step([], cursor), *self.share)  # refuses what does not divide before anything is read
         self.num_micro = num_micro
@@ -126,7 +133,6 @@ class StepLoader:
 
     def __len__(self) -> int:
         """Steps of the whole run, those before the cursor included: a trainer counts from the beginning."""
-        assert self.num_steps is not None
         return self.num_steps
 
     def __iter__(self) -> Iterator[StepBatch]:
@@ -172,7 +178,6 @@ class StepLoader:
 
     def steps(self) -> Iterator[Step]:
         """The plan's steps that are still to come."""
-        assert self.num_steps is not None
         for step in self.plan.steps(self.cursor):
             if step.index >= self.num_steps:
                 return

@@ -39,7 +39,7 @@ def sources_of(config: Config, split: str) -> list[Source]:
     Raises:
         ConfigError: for a source that has no such split, or no recipe for the stage.
     """
-    if not config["source"]:
+    if not config.get("source"):
         raise ConfigError("source: the mixture is empty; choose sources, for instance source=[microworld_image]")
     return [_source(name, node, split, config["stage"]["name"]) for name, node in config["source"].items()]
 
@@ -61,7 +61,7 @@ def data_of(config: Config, parts: Assembled, split: str = "train", val_split: s
         parts.preprocess,
         reader,
         Path(config["paths"]["cache"]),
-        max_steps=None if stage["max_epochs"] else stage["max_steps"],
+        max_steps=stage["max_steps"],
         max_epochs=stage["max_epochs"],
         seed=config["seed"],
         **data,
@@ -70,13 +70,19 @@ def data_of(config: Config, parts: Assembled, split: str = "train", val_split: s
 
 def train(config: Config, run: Path) -> dict[str, float]:
     """Trains the config's stage in the run's folder; gives the last metrics."""
-    from anyany.training.fit import fit, seed_everything
+    from anyany.training.fit import checkpoint_of, fit, seed_everything
     from anyany.training.module import TrainingModule
 
     seed_everything(config["seed"])
+    try:
+        parts = assembled(config)
+        data = data_of(config, parts)
+        log.info("%d steps of %d rows", data.num_steps, data.global_batch)
+        checkpoint = checkpoint_of(run, config["resume"])
+    except (ValueError, FileNotFoundError) as error:  # what the config asks for cannot be had
+        raise ConfigError(str(error)) from error
+    run.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(OmegaConf.create(dict(config)), run / CONFIG)  # resolved: it reads the same wherever it is read
-    parts = assembled(config)
-    data = data_of(config, parts)
     optimizer = partial(build(config["optimizer"]), lr=config["stage"]["learning_rate"])
     module = TrainingModule(parts.model, optimizer, build(config["schedule"]))
     _tell(config, parts, data.sources)
@@ -89,7 +95,7 @@ def train(config: Config, run: Path) -> dict[str, float]:
         callbacks=[build(node) for node in (config.get("callbacks") or {}).values()],
         save_every=config["stage"]["save_every"],
         val_every=config["stage"]["val_every"],
-        resume=config["resume"],
+        checkpoint=checkpoint,
     )
 
 

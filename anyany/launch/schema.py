@@ -57,7 +57,7 @@ class Stage(Strict):
     max_epochs: PositiveInt | None
     learning_rate: PositiveFloat
     save_every: PositiveInt
-    val_every: PositiveInt
+    val_every: PositiveInt | None  # None: never
 
 
 class Source(Strict):

@@ -6,14 +6,13 @@ What is printed is what training does: the same recipe, renderer, collator and m
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from anyany.data.order import Ref
 from anyany.data.samples import SampleReader
-from anyany.launch.checks import checked
+from anyany.launch.checks import composed
 from anyany.launch.errors import ConfigError
 from anyany.launch.experiment import assembled, data_of
 from anyany.media.table import MEDIA
@@ -22,7 +21,6 @@ from anyany.messages.render import IGNORE_INDEX, Rendered
 from anyany.messages.types import Conversation, Media, media_of
 from anyany.messages.vocabulary import Vocabulary
 
-CONF = Path(__file__).parents[2] / "conf"
 PAIRS = ("microworld_image", "microworld_video", "microworld_audio")
 
 
@@ -48,7 +46,7 @@ class _Stream:
     """The parts of a run that a sample goes through."""
 
     def __init__(self, overrides: Sequence[str]):
-        config = _composed(overrides)
+        config = composed(overrides)
         self.stage = config["stage"]["name"]
         torch.manual_seed(config["seed"])
         self.parts = assembled(config)
@@ -173,13 +171,6 @@ def _numbered(label: str, lines: Iterator[str]) -> Iterator[str]:
 
 def _shape(tensor: torch.Tensor) -> str:
     return str(list(tensor.shape))
-
-
-def _composed(overrides: Sequence[str]) -> dict[str, Any]:
-    from hydra import compose, initialize_config_dir
-
-    with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        return checked(compose("train", overrides=list(overrides)), CONF)
 
 
 if __name__ == "__main__":

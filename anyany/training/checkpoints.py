@@ -54,6 +54,6 @@ class LatestCheckpoint(Checkpoint):
     def save(self, trainer: Trainer) -> None:
         before = latest_checkpoint(self.run)
         after = self.run / CHECKPOINTS / checkpoint_name(trainer.global_step)
-        trainer.save_checkpoint(after)
+        trainer.save_checkpoint(after, weights_only=False)  # Lightning's word for: the optimizer too
         if trainer.is_global_zero and before not in (None, after):
             before.unlink()

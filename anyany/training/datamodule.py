@@ -1,6 +1,7 @@
 """The stream as Lightning wants it."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from lightning import LightningDataModule
@@ -56,7 +57,9 @@ class StreamDataModule(LightningDataModule):
     ):
         super().__init__()
         if (max_steps is None) == (max_epochs is None):
-            raise ValueError(f"max_steps={max_steps} and max_epochs={max_epochs}; give exactly one of them")
+            raise ValueError(
+                f"max_steps={max_steps} and max_epochs={max_epochs}; give exactly one of them, null for the other"
+            )
         self.sources, self.val_sources = list(sources), list(val_sources)
         self.vocabulary, self.preprocess, self.reader = vocabulary, dict(preprocess), reader
         self.cache_dir = cache_dir
@@ -66,6 +69,7 @@ class StreamDataModule(LightningDataModule):
         self.seed, self.block_samples, self.window_shards = seed, block_samples, window_shards
         self.num_workers, self.max_fault_rate = num_workers, max_fault_rate
 
+    @cached_property
     def plan(self) -> Plan:
         """What training will see, in which order. The same on every rank."""
         weights = [source.weight for source in self.sources]
@@ -86,32 +90,37 @@ class StreamDataModule(LightningDataModule):
             self.max_tokens if self.packed else None,
         )
 
+    @cached_property
+    def num_steps(self) -> int:
+        """Of the whole run. Epochs of packed rows are counted by planning them all."""
+        if self.max_steps is not None:
+            return self.max_steps
+        assert self.max_epochs is not None
+        return self.plan.num_steps(self.max_epochs)
+
     def train_dataloader(self) -> StepLoader:
-        return self._loader(self.plan(), self.sources, self.num_micro, self.max_steps, self.max_epochs)
+        return self._loader(self.plan, self.sources, self.num_steps)
 
     def val_dataloader(self) -> StepLoader | list:
         if not self.val_sources:
             return []
         orders = [SourceOrder(s.name, s.shard_sizes, self.seed, shuffle=False) for s in self.val_sources]
         plan = Plan(orders, self.global_batch, shuffle=False)
-        return self._loader(plan, self.val_sources, self.num_micro, num_steps=None, num_epochs=1)
+        return self._loader(plan, self.val_sources, plan.num_steps(1))
 
     def micro_batches(self, sources: Sequence[Source]) -> MicroBatches:
         """Rows of references to batches, for one rank's workers."""
         samples = SampleReader(sources, self.reader, self.vocabulary, self.preprocess, self.max_tokens)
         return MicroBatches(samples, self.max_tokens if self.packed else None)
 
-    def _loader(
-        self, plan: Plan, sources: Sequence[Source], num_micro: int, num_steps: int | None, num_epochs: int | None
-    ) -> StepLoader:
+    def _loader(self, plan: Plan, sources: Sequence[Source], num_steps: int) -> StepLoader:
         return StepLoader(
             plan,
             self.micro_batches(sources),
-            num_steps=num_steps,
-            num_epochs=num_epochs,
+            num_steps,
             rank=self.trainer.global_rank if self.trainer else 0,
             num_ranks=self.trainer.world_size if self.trainer else 1,
-            num_micro=num_micro,
+            num_micro=self.num_micro,
             num_workers=self.num_workers,
             guard=FaultGuard(self.max_fault_rate),
         )

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 
@@ -34,26 +33,23 @@ def fit(
     callbacks: Sequence[Callback] = (),
     save_every: int = 50,
     val_every: int | None = None,
-    resume: bool = False,
+    checkpoint: Path | None = None,
 ) -> dict[str, float]:
     """Trains to the end of ``data``; gives the last value of every metric.
 
     Args:
         trainer: arguments of ``lightning.Trainer``.
         save_every, val_every: in steps; without ``val_every`` nothing is validated.
-        resume: go on from the run's last checkpoint.
-
-    Raises:
-        ValueError: to resume there is no checkpoint, or without resuming there is one already.
+        checkpoint: go on from there.
     """
-    checkpoint = _checkpoint(run, resume)
     options = (
         {"val_check_interval": val_every, "check_val_every_n_epoch": None} if val_every else {"limit_val_batches": 0}
     )
     progress = [RichProgressBar()] if trainer.get("enable_progress_bar", True) else []
     one = Trainer(
         **{"enable_model_summary": False, "log_every_n_steps": 10, **options, **trainer},
-        max_epochs=1,  # an epoch of Lightning's is the whole run; the stream has epochs of its own
+        max_steps=data.num_steps,
+        max_epochs=-1,  # the stream has epochs of its own
         default_root_dir=run,
         logger=logger if logger is not None else False,
         callbacks=[StreamLedger(run / LEDGER), LatestCheckpoint(run, save_every), *progress, *callbacks],
@@ -72,22 +68,19 @@ def validate(module: TrainingModule, data: StreamDataModule, run: Path, trainer:
     Raises:
         ValueError: there is no checkpoint.
     """
-    checkpoint = _checkpoint(run, resume=True)
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)  # type: ignore[arg-type]
-    module.load_state_dict(state["state_dict"])
-    sums: dict[str, float] = {}
-    counts: dict[str, int] = {}
-    module.eval()
-    with torch.no_grad():
-        for step in data.val_dataloader():
-            for batch in step.micro_batches:
-                for name, (term, count) in module.model(batch).items():
-                    sums[name] = sums.get(name, 0.0) + term.item()
-                    counts[name] = counts.get(name, 0) + count
-    return {name: sums[name] / counts[name] for name in sums if counts[name]}
+    checkpoint = checkpoint_of(run, resume=True)
+    one = Trainer(**{**trainer, "logger": False, "enable_model_summary": False, "enable_checkpointing": False})
+    with closed_process_group():
+        (metrics,) = one.validate(module, datamodule=data, ckpt_path=checkpoint, verbose=False, weights_only=True)
+    return {name.removeprefix("val/"): value for name, value in metrics.items()}
 
 
-def _checkpoint(run: Path, resume: bool) -> Path | None:
+def checkpoint_of(run: Path, resume: bool) -> Path | None:
+    """The run's last checkpoint where it is to be gone on with, None where it is to be begun.
+
+    Raises:
+        ValueError: to resume there is no checkpoint, or without resuming there is one already.
+    """
     found = latest_checkpoint(run)
     if resume and found is None:
         others = sorted(str(path.parent.parent) for path in run.parent.glob("*/checkpoints/*.ckpt"))

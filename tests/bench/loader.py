@@ -75,8 +75,7 @@ def samples_of(folder: Path, size: str) -> SampleReader:
     return SampleReader(sources, reader, Vocabulary(byte_level(), "tiny", rows), preprocess, 512)
 
 
-def loader_of(
-    samples: SampleReader, workers: int = PROCESSES, cursor: Cursor = Cursor(), epochs: int = 1
+def loader_of(samples: SampleReader, workers: int = PROCESSES, cursor: Cursor = Cursor()) -> StepLoader: int = 1
 ) -> StepLoader:
     orders = [SourceOrder(source.name, source.shard_sizes, 0) for source in samples.sources]
     plan = Plan(orders, BATCH)

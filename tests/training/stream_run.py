@@ -118,7 +118,7 @@ def main() -> None:
         devices=args.ranks,
         strategy="ddp" if args.ranks > 1 else "auto",
         max_steps=args.steps,
-        max_epochs=1,
+        max_epochs=-1,
         plugins=[AtomicCheckpointIO()],
         callbacks=[StreamLedger(args.run / LEDGER), Digests(args.run), LatestCheckpoint(args.run, args.save_every)],
         logger=False,

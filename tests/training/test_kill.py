@@ -81,7 +81,7 @@ class Run:
     def proof(self, **options) -> Proof:
         """The ledger against the plan, which is made anew here."""
         module = data_module(Namespace(**self._arguments(**options)))
-        planned = [self._keys(module, step) for step, _ in zip(module.plan().steps(), range(self.steps), strict=False)]
+        planned = [self._keys(module, step) for step, _ in zip(module.plan.steps(), range(self.steps), strict=False)]
         return prove(self.folder / LEDGER, planned)
 
     def final(self) -> dict[str, torch.Tensor]:

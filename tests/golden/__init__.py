@@ -1,0 +1,1 @@
+"""Loss series that a change which should not alter numerics leaves as they are."""
