@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from anyany.data.plan import Cursor, Plan, Row, Step
 from anyany.data.samples import SampleReader
+from anyany.data.transport import PackedBatch, pack_batch, unpack_batch
 from anyany.messages.collate import Batch, Hole, Sample, collate
 
 log = logging.getLogger(__name__)
@@ -32,15 +33,20 @@ class StepBatch:
         return StepBatch(self.index, self.after, [batch.pin_memory() for batch in self.micro_batches], self.counts)
 
 
-class MicroBatches(Dataset[Batch]):
+class MicroBatches(Dataset[PackedBatch]):
     """Rows of references to a batch; what runs in a data worker. ``num_tokens`` fixes the width of every row."""
 
     def __init__(self, samples: SampleReader, num_tokens: int | None = None):
         self.samples = samples
         self.num_tokens = num_tokens
-        self.dummies = {name: torch.zeros(p.output_shape) for name, p in samples.preprocess.items()}
+        self.dummies = {
+            name: torch.zeros(p.output_shape, dtype=p.output_dtype) for name, p in samples.preprocess.items()
+        }
 
-    def __getitem__(self, rows: list[Row]) -> Batch:
+    def __getitem__(self, rows: list[Row]) -> PackedBatch:
+        return pack_batch(self.batch(rows))
+
+    def batch(self, rows: list[Row]) -> Batch:
         read = [[self.samples.read(ref) for ref in row] for row in rows]
         filled = [[sample for sample in row if isinstance(sample, Sample)] for row in read]
         holes = [hole for row in read for hole in row if isinstance(hole, Hole)]
@@ -145,7 +151,8 @@ class StepLoader:
             **self._loader_options,  # type: ignore[arg-type]
         )
         arrived: list[Batch] = []
-        for batch in loader:
+        for packed in loader:
+            batch = unpack_batch(packed)
             self.guard.see(batch)
             arrived.append(batch)
             if len(arrived) == self.num_micro:

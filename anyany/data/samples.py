@@ -5,7 +5,7 @@ error.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -61,7 +61,7 @@ class SampleReader:
             return Hole(source.name, key, fault.kind, str(fault))
         except MessageError as error:
             return Hole(source.name, key, "bad_messages", f"{key}: {error}")
-        return Sample(source.name, key, _without_bytes(rendered), values, target_values)
+        return Sample(source.name, key, rendered, values, target_values)
 
     def _media(self, source: Source, ref: Ref, rendered: Rendered) -> tuple[list[Tensor], list[Tensor | None]]:
         wanted = self.target_preprocess or {}
@@ -83,13 +83,3 @@ def _decode(part: Media, members: Mapping[str, bytes], preprocess: Preprocess) -
     value = preprocess(MEDIA[part.modality].decode(data, preprocess.spec))
     assert tuple(value.shape) == tuple(preprocess.output_shape), (value.shape, preprocess.output_shape)
     return value
-
-
-def _without_bytes(rendered: Rendered) -> Rendered:
-    """Of the media only what collating needs: their modality and caption."""
-    bare = {"member": None, "path": None, "data": None, "tensor": None}
-    return replace(
-        rendered,
-        media=tuple(replace(part, **bare) for part in rendered.media),  # type: ignore[arg-type]
-        targets=tuple(replace(part, **bare) for part in rendered.targets),  # type: ignore[arg-type]
-    )

@@ -67,7 +67,7 @@ class _Stream:
         yield from _numbered(" 4 messages", _said(messages))
         yield f" 5 rendered  {_counted(sample.rendered)}"
         yield f"             {marked(sample.rendered, self.samples.vocabulary)}"
-        batch = self.micro_batches[[[ref]]]
+        batch = self.micro_batches.batch([[ref]])
         yield from _numbered(" 6 batch", _batched(batch))
         yield from _through(self.parts.model, batch)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from anyany.faults import Fault
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, dtype
 
 
 class MediaFault(Fault):
@@ -59,7 +59,7 @@ MEDIA: dict[str, MediaKind] = {
 class Preprocess(Protocol):
     """What an encoder does to a decoded item before it sees it. Picklable and without weights: data workers run it.
 
-    ``output_shape`` is the shape of every item that it gives, so that items can be stacked.
+    ``output_shape`` and ``output_dtype`` are those of every item that it gives, so that items can be stacked.
     """
 
     @property
@@ -67,5 +67,8 @@ class Preprocess(Protocol):
 
     @property
     def output_shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def output_dtype(self) -> "dtype": ...
 
     def __call__(self, decoded: "Tensor") -> "Tensor": ...

@@ -3,7 +3,7 @@
 Shape letters: B rows, T tokens of the longest row, N media items, K rows of a media item, S signal tokens.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -78,16 +78,21 @@ class Batch:
         return map_tensors(self, lambda tensor: tensor.pin_memory())
 
 
-def map_tensors(tree: X, function: Any) -> X:
+def map_tensors(tree: X, function: Callable[[Tensor], Tensor]) -> X:
     """The same dataclasses, dicts and lists with ``function`` applied to every tensor."""
-    if isinstance(tree, Tensor):
+    return map_leaves(tree, Tensor, function)
+
+
+def map_leaves(tree: Any, kind: type, function: Callable[[Any], Any]) -> Any:
+    """The same dataclasses, dicts and lists with ``function`` applied to every object of a kind."""
+    if isinstance(tree, kind):
         return function(tree)
     if is_dataclass(tree) and not isinstance(tree, type):
-        return replace(tree, **{f.name: map_tensors(getattr(tree, f.name), function) for f in fields(tree)})
+        return replace(tree, **{f.name: map_leaves(getattr(tree, f.name), kind, function) for f in fields(tree)})
     if isinstance(tree, dict):
-        return {key: map_tensors(value, function) for key, value in tree.items()}  # type: ignore[return-value]
-    if isinstance(tree, list) and any(isinstance(value, Tensor) or is_dataclass(value) for value in tree):
-        return [map_tensors(value, function) for value in tree]  # type: ignore[return-value]
+        return {key: map_leaves(value, kind, function) for key, value in tree.items()}
+    if isinstance(tree, list) and any(isinstance(value, kind) or is_dataclass(value) for value in tree):
+        return [map_leaves(value, kind, function) for value in tree]
     return tree
 
 

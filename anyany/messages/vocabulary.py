@@ -1,8 +1,8 @@
 """The tokens of a model: the LLM's tokenizer, the template's control tokens, and what the rows of the table add."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
@@ -11,6 +11,7 @@ from anyany.messages.templates import TEMPLATES, Template
 from anyany.seeds import digest_of
 
 PAD = "<|pad|>"
+_REMEMBERED = 4096  # texts
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,15 @@ class Vocabulary:
         tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
         return tokenizer
 
+    # Prompts, turn marks and short captions come again and again: half of rendering would be encoding them.
+    @cached_property
+    def _control_ids(self) -> Callable[[str], list[int]]:
+        return lru_cache(_REMEMBERED)(lambda text: self._control.encode(text, add_special_tokens=False).ids)
+
+    @cached_property
+    def _text_ids(self) -> Callable[[str], list[int]]:
+        return lru_cache(_REMEMBERED)(lambda text: self._text.encode(text, add_special_tokens=False).ids)
+
     @cached_property
     def _text(self) -> Tokenizer:
         tokenizer = Tokenizer.from_str(self._control.to_str())
@@ -104,11 +114,11 @@ class Vocabulary:
 
     def text_ids(self, text: str) -> list[int]:
         """Ids of plain text, whatever control tokens it spells."""
-        return self._text.encode(text, add_special_tokens=False).ids
+        return list(self._text_ids(text))
 
     def control_ids(self, text: str) -> list[int]:
         """Ids of a template's or layout's own text, in which control tokens count as such."""
-        return self._control.encode(text, add_special_tokens=False).ids if text else []
+        return list(self._control_ids(text))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text with its control tokens spelt out."""

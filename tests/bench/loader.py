@@ -64,7 +64,7 @@ def write_pairs(folder: Path, size: str, num: int, per_shard: int = 100, distinc
 
 
 def samples_of(folder: Path, size: str) -> SampleReader:
-    encoder = Patches() if size == "tiny" else Patches(image_px=224, patch_px=16, sound_s=10.0)
+    encoder = Patches() if size == "tiny" else Patches(image_px=256, patch_px=16, sound_s=10.0)  # no resizing
     rows = {name: RowTokens(f"<|{name}|>", 4) for name in MODALITIES}
     sources = [
         open_source(name, str(folder / f"{name}-*.tar"), partial(recipes.read_media, modality=name))
@@ -75,11 +75,10 @@ def samples_of(folder: Path, size: str) -> SampleReader:
     return SampleReader(sources, reader, Vocabulary(byte_level(), "tiny", rows), preprocess, 512)
 
 
-def loader_of(samples: SampleReader, workers: int = PROCESSES, cursor: Cursor = Cursor()) -> StepLoader: int = 1
-) -> StepLoader:
+def loader_of(samples: SampleReader, workers: int = PROCESSES, cursor: Cursor = Cursor()) -> StepLoader:
     orders = [SourceOrder(source.name, source.shard_sizes, 0) for source in samples.sources]
     plan = Plan(orders, BATCH)
-    return StepLoader(plan, MicroBatches(samples), cursor=cursor, num_epochs=epochs, num_workers=workers)
+    return StepLoader(plan, MicroBatches(samples), plan.num_steps(1), cursor, num_workers=workers)
 
 
 def refs_of(samples: SampleReader) -> list[Ref]:

@@ -42,8 +42,14 @@ ROWS = {name: row(name) for name in ("image", "video", "audio")}
 
 def sample(vocabulary, preprocess, key, *messages):
     rendered = render(messages, vocabulary)
-    shapes = [preprocess[part.modality].output_shape for part in rendered.media]
-    return Sample("s", key, rendered, [torch.randn(shape) for shape in shapes])
+    return Sample("s", key, rendered, [item(preprocess[part.modality]) for part in rendered.media])
+
+
+def item(preprocess):
+    """A random one, as preprocessing would give it."""
+    if preprocess.output_dtype == torch.uint8:
+        return torch.randint(0, 256, preprocess.output_shape, dtype=torch.uint8)
+    return torch.randn(preprocess.output_shape)
 
 
 @pytest.fixture
@@ -65,7 +71,7 @@ def samples(parts):
 
 
 def dummies(parts):
-    return {name: torch.zeros(p.output_shape) for name, p in parts.preprocess.items()}
+    return {name: torch.zeros(p.output_shape, dtype=p.output_dtype) for name, p in parts.preprocess.items()}
 
 
 def test_each_named_part_is_built_once():
@@ -111,7 +117,7 @@ def test_media_change_what_is_predicted_after_them_alone(parts, samples):
     from dataclasses import replace
 
     one = samples[1]
-    changed = replace(one, values=[torch.randn_like(one.values[0])])
+    changed = replace(one, values=[item(parts.preprocess["image"])])
     differs = (hidden(one) - hidden(changed)).abs().amax(-1) > 1e-6
     first = int((one.rendered.slots["image"] == 0).nonzero()[0][0])
     assert differs.tolist() == [t >= first for t in range(len(one.rendered))]

@@ -48,7 +48,7 @@ class SmallModel(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, tuple[torch.Tensor, int]]:
         image = batch.media["image"]
-        rows_RD = self.project(image.values.flatten(1)).unflatten(1, (NUM_ROWS, -1)).flatten(0, 1)
+        rows_RD = self.project(image.values.flatten(1) / 255).unflatten(1, (NUM_ROWS, -1)).flatten(0, 1)
         fused_BTD = fuse(self.embed(batch.input_ids_BT), rows_RD, image.slots_BT)
         mixed_BTD = self.mix(nn.functional.pad(fused_BTD.transpose(1, 2), (2, 0))).transpose(1, 2).relu()
         return {"text": next_token_loss(mixed_BTD, batch.labels_BT, self.head)}

@@ -18,16 +18,17 @@ _HOP_S, _WINDOW_S = 0.01, 0.025
 
 @dataclass(frozen=True)
 class SquarePixels:
-    """``[..., 3, H, W]`` uint8 to ``[..., 3, image_px, image_px]`` float32 in -1..1."""
+    """``[..., 3, H, W]`` uint8 to ``[..., 3, image_px, image_px]`` uint8: a fourth of floats on the way to the model."""
 
     spec: MediaSpec
     output_shape: tuple[int, ...]
+    output_dtype = torch.uint8
 
     def __call__(self, decoded: Tensor) -> Tensor:
         pixels = decoded if decoded.dim() == 4 else decoded[None]
         if pixels.shape[-2:] != self.output_shape[-2:]:
             pixels = F.interpolate(pixels, self.output_shape[-2:], mode="bicubic", antialias=True)
-        return (pixels.float() / 127.5 - 1).reshape(self.output_shape)
+        return pixels.reshape(self.output_shape)
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class FixedLength:
 
     spec: MediaSpec
     output_shape: tuple[int, ...]
+    output_dtype = torch.float32
 
     def __call__(self, decoded: Tensor) -> Tensor:
         (num_samples,) = self.output_shape
@@ -98,7 +100,7 @@ class Patches(Encoder):
         return self._hear(values) if modality == "audio" else self._see(values)
 
     def _see(self, pixels: Tensor) -> Tensor:
-        frames_XCHW = pixels.reshape(-1, *pixels.shape[-3:])
+        frames_XCHW = pixels.reshape(-1, *pixels.shape[-3:]).float() / 127.5 - 1
         patches_XDP = F.unfold(frames_XCHW, self.patch_px, stride=self.patch_px)
         return patches_XDP.transpose(1, 2).reshape(len(pixels), -1, self.dim)
 

@@ -16,9 +16,9 @@ def test_shapes_are_as_promised(modality, options):
 
 def test_patches_are_the_pixels_row_by_row():
     encoder = Patches(image_px=4, patch_px=2, num_mels=4)
-    picture_3HW = torch.arange(48.0).reshape(1, 3, 4, 4)
+    picture_3HW = torch.arange(48, dtype=torch.uint8).reshape(1, 3, 4, 4)
     wanted = [
-        [picture_3HW[0, c, y + i, x + j] for c in range(3) for i in range(2) for j in range(2)]
+        [picture_3HW[0, c, y + i, x + j] / 127.5 - 1 for c in range(3) for i in range(2) for j in range(2)]
         for y in (0, 2)
         for x in (0, 2)
     ]
@@ -27,7 +27,7 @@ def test_patches_are_the_pixels_row_by_row():
 
 def test_a_clip_is_its_frames_one_after_the_other():
     encoder = Patches(image_px=8, patch_px=4, num_frames=3)
-    clips = torch.randn(2, 3, 3, 8, 8)
+    clips = torch.randint(0, 256, (2, 3, 3, 8, 8), dtype=torch.uint8)
     frames = torch.cat([encoder(clips[:, f], "image") for f in range(3)], dim=1)
     torch.testing.assert_close(encoder(clips, "video"), frames)
 
@@ -50,10 +50,11 @@ def test_mel_bands_cover_the_spectrum_once():
     torch.testing.assert_close(total_B[inner], torch.ones(201)[inner], atol=1e-4, rtol=0)
 
 
-def test_preprocessing_resizes_scales_and_pads():
+def test_preprocessing_resizes_and_pads():
     encoder = Patches(image_px=16, sound_s=0.01)
     white = torch.full((3, 40, 60), 255, dtype=torch.uint8)
-    torch.testing.assert_close(encoder.preprocess("image")(white), torch.ones(3, 16, 16))
+    torch.testing.assert_close(encoder.preprocess("image")(white), torch.full((3, 16, 16), 255, dtype=torch.uint8))
+    torch.testing.assert_close(encoder(encoder.preprocess("image")(white)[None], "image"), torch.ones(1, 4, 192))
     sound = encoder.preprocess("audio")(torch.ones(100))
     assert sound.tolist() == [1.0] * 100 + [0.0] * 60
     assert encoder.preprocess("audio")(torch.ones(500)).shape == (160,)
