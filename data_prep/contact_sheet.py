@@ -17,11 +17,12 @@ from anyany.media.clips import decode_clip
 from anyany.media.pictures import decode_picture
 from anyany.media.sounds import decode_sound
 from anyany.microworld.captions import caption
+from anyany.microworld.levels import LEVELS, Level, sample_scene
 from anyany.microworld.oracles.clips import read_clip
 from anyany.microworld.oracles.pictures import read_picture
 from anyany.microworld.oracles.sounds import read_sound
 from anyany.microworld.records import render
-from anyany.microworld.scenes import LEVELS, Level, Scene, compare, sample_scene
+from anyany.microworld.scenes import Scene, compare
 from anyany.seeds import rng_of
 
 COLUMNS = 4

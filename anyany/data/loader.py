@@ -29,9 +29,6 @@ class StepBatch:
     def to(self, device: torch.device | str) -> "StepBatch":
         return StepBatch(self.index, self.after, [batch.to(device) for batch in self.micro_batches], self.counts)
 
-    def pin_memory(self) -> "StepBatch":
-        return StepBatch(self.index, self.after, [batch.pin_memory() for batch in self.micro_batches], self.counts)
-
 
 class MicroBatches(Dataset[PackedBatch]):
     """Rows of references to a batch; what runs in a data worker. ``num_tokens`` fixes the width of every row."""
@@ -134,7 +131,9 @@ class StepLoader:
         share_of(Step([], cursor), *self.share)  # refuses what does not divide before anything is read
         self.num_micro = num_micro
         self.guard = guard or FaultGuard()
-        self._loader_options = {"num_workers": num_workers} | ({"prefetch_factor": prefetch} if num_workers else {})
+        self._options = {"num_workers": num_workers, "pin_memory": torch.cuda.is_available()}
+        if num_workers:
+            self._options["prefetch_factor"] = prefetch
         self.micro_batches = micro_batches
 
     def __len__(self) -> int:
@@ -148,7 +147,7 @@ class StepLoader:
             batch_size=None,
             sampler=_Shares(self, planned),
             worker_init_fn=_one_thread,
-            **self._loader_options,  # type: ignore[arg-type]
+            **self._options,  # type: ignore[arg-type]
         )
         arrived: list[Batch] = []
         for packed in loader:

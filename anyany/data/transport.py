@@ -1,7 +1,7 @@
 """Batches from a data worker to its parent, all tensors of a batch in one.
 
-Each tensor that crosses costs its own shared-memory file and descriptor, about 0.3 ms on both sides together; a batch has
-ten and more.
+Each tensor that crosses costs a shared-memory file and descriptor of its own, about 0.3 ms on both sides together; a
+batch has ten and more.
 """
 
 from dataclasses import dataclass

@@ -74,9 +74,6 @@ class Batch:
     def to(self, device: torch.device | str) -> "Batch":
         return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
 
-    def pin_memory(self) -> "Batch":
-        return map_tensors(self, lambda tensor: tensor.pin_memory())
-
 
 def map_tensors(tree: X, function: Callable[[Tensor], Tensor]) -> X:
     """The same dataclasses, dicts and lists with ``function`` applied to every tensor."""

@@ -10,8 +10,9 @@ import numpy as np
 from torch import Tensor
 
 from anyany.microworld.drawing import ground, measure_of, paint, rgb_of, to_uint8
+from anyany.microworld.levels import Level
 from anyany.microworld.pictures import Cluster, are_apart, draw_cluster, draw_diameter, draw_middle
-from anyany.microworld.scenes import DIRECTIONS, SPEEDS, Clip, Group, Level
+from anyany.microworld.scenes import DIRECTIONS, SPEEDS, Clip, Group
 
 TOWARD = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 TRAVEL = {"slow": (0.15, 0.19), "fast": (0.36, 0.42)}  # way of a whole motion, as a fraction of the frame's side

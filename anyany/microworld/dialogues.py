@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from anyany.messages.types import Media, Text
+from anyany.microworld.levels import Level, novel_pairs
 from anyany.microworld.oracles.captions import text_novel_pairs
-from anyany.microworld.scenes import SCENES, Level, Scene, novel_pairs
+from anyany.microworld.scenes import SCENES, Scene
 from anyany.microworld.turns import (
     Dialogue,
     Draw,

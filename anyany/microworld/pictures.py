@@ -12,7 +12,8 @@ import numpy as np
 from torch import Tensor
 
 from anyany.microworld.drawing import Measure, ground, measure_of, paint, rgb_of, to_uint8
-from anyany.microworld.scenes import SIZES, Level, Picture
+from anyany.microworld.levels import Level
+from anyany.microworld.scenes import SIZES, Picture
 
 SIDE_FROM, MIDDLE_TO = 0.14, 0.05  # distance of a group's middle from the picture's, as a fraction of P
 SIDE_ACROSS = 0.6  # of a place or relation: how far off its axis, as a fraction of the distance along it

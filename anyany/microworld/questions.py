@@ -9,6 +9,7 @@ import numpy as np
 from anyany.microworld.captions import RELATIONS as RELATION_PHRASES
 from anyany.microworld.captions import phrase
 from anyany.microworld.clauses import be, complement, is_verbal, predicate, refer, related, they
+from anyany.microworld.levels import novel_pairs
 from anyany.microworld.oracles.captions import text_novel_pairs
 from anyany.microworld.scenes import (
     COLORS,
@@ -26,7 +27,6 @@ from anyany.microworld.scenes import (
     Scene,
     Sound,
     Thing,
-    novel_pairs,
     to_json,
 )
 from anyany.microworld.words import NUMBERS, Exchange, chance, fill, pick, sentence, with_article

@@ -17,8 +17,9 @@ from anyany.messages.types import to_json as messages_to_json
 from anyany.microworld.captions import caption
 from anyany.microworld.clips import render_clip
 from anyany.microworld.dialogues import sample_dialogue
+from anyany.microworld.levels import LEVELS, Level, sample_scene
 from anyany.microworld.pictures import render_picture
-from anyany.microworld.scenes import LEVELS, SCENES, Clip, Level, Picture, Scene, Sound, sample_scene, to_json
+from anyany.microworld.scenes import SCENES, Clip, Picture, Scene, Sound, to_json
 from anyany.microworld.sounds import render_sound
 from anyany.microworld.texts import KINDS
 from anyany.microworld.turns import EXTENSIONS

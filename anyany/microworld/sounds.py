@@ -17,7 +17,8 @@ from scipy.fft import fftfreq, ifft
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
-from anyany.microworld.scenes import LENGTHS, Beeps, Level, Sound
+from anyany.microworld.levels import Level
+from anyany.microworld.scenes import LENGTHS, Beeps, Sound
 
 # The bands lie 1.3 octaves apart, so that pitch, which is that of an event's middle, stays clear of jitter and glides.
 PITCH_HZ = {"low": 320.0, "middle": 800.0, "high": 2000.0}

@@ -10,9 +10,10 @@ from anyany.messages.types import Message, assistant, user
 from anyany.microworld import instructions, sums, talk
 from anyany.microworld.captions import caption, noun, phrase, unsaid
 from anyany.microworld.clauses import MEDIA_NOUNS
+from anyany.microworld.levels import Level, sample_scene
 from anyany.microworld.oracles.captions import text_novel_pairs
 from anyany.microworld.questions import VALUES, ask, question
-from anyany.microworld.scenes import SCENES, Level, Picture, Scene, Sound, Thing, sample_scene, to_json
+from anyany.microworld.scenes import SCENES, Picture, Scene, Sound, Thing, to_json
 from anyany.microworld.wishes import rebuilt
 from anyany.microworld.words import Exchange, chance, fill, pick, sentence, typed
 

@@ -13,8 +13,9 @@ import numpy as np
 from anyany.messages.types import Media, Message, Part, assistant, user
 from anyany.microworld.captions import caption, noun
 from anyany.microworld.clauses import MEDIA_NOUNS, be, inside
+from anyany.microworld.levels import Level, sample_scene
 from anyany.microworld.questions import question
-from anyany.microworld.scenes import SCENES, Level, Scene, sample_scene, to_json
+from anyany.microworld.scenes import SCENES, Scene, to_json
 from anyany.microworld.texts import DESCRIBE, DESCRIBE_SOUND, KINDS
 from anyany.microworld.wishes import VERBS
 from anyany.microworld.wishing import dependent, named

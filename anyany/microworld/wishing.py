@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from anyany.microworld.captions import noun
+from anyany.microworld.levels import Level, novel_pairs, sample_scene
 from anyany.microworld.oracles.captions import text_novel_pairs
-from anyany.microworld.scenes import DIRECTIONS, Level, Picture, Scene, Thing, novel_pairs, sample_scene
+from anyany.microworld.scenes import DIRECTIONS, Picture, Scene, Thing
 from anyany.microworld.wishes import Case, Count, Keep, Wish
 from anyany.microworld.words import chance, fill, pick
 

@@ -1,6 +1,7 @@
 """Training and validating in a run's folder."""
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def fit(
     with closed_process_group():
         one.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         metrics = {name: float(value) for name, value in one.callback_metrics.items()}
-    log.info("run: %s", run)
+    log.info("next: python eval.py run=%s", os.path.relpath(run))
     return metrics
 
 

@@ -7,7 +7,7 @@ from anyany.data.packing import pack
 from anyany.messages.render import measure
 from anyany.messages.vocabulary import RowTokens, TokenLayout, Vocabulary
 from anyany.microworld.dialogues import sample_dialogue
-from anyany.microworld.scenes import LEVELS
+from anyany.microworld.levels import LEVELS
 from anyany.microworld.texts import KINDS
 from anyany.models.llms.tokenizers import byte_level
 from anyany.seeds import rng_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from anyany.data.index import read_header
-from anyany.microworld import scenes
+from anyany.microworld import levels
 from anyany.microworld.records import SETS, make_record
 from data_prep import microworld
 
@@ -26,8 +26,8 @@ def world(tmp_path_factory):
 
 
 def test_the_names_told_without_the_world_are_the_worlds():
-    assert tuple(scenes.LEVELS) == microworld.LEVELS
-    assert microworld.SPLITS == scenes.SPLITS == tuple(microworld.SIZES)
+    assert tuple(levels.LEVELS) == microworld.LEVELS
+    assert microworld.SPLITS == levels.SPLITS == tuple(microworld.SIZES)
     assert set(microworld.SHARES) == set(SETS)
 
 

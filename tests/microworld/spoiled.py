@@ -12,8 +12,9 @@ from scipy import ndimage
 from torch import Tensor
 
 import anyany.microworld.drawing as drawing
+from anyany.microworld.levels import LEVELS, sample_scene
 from anyany.microworld.pictures import render_picture
-from anyany.microworld.scenes import COLORS, LEVELS, Scene, Unreadable, compare, sample_scene
+from anyany.microworld.scenes import COLORS, Scene, Unreadable, compare
 
 Rng = np.random.Generator
 

@@ -3,19 +3,9 @@ import re
 import pytest
 
 from anyany.microworld.captions import NOUNS, SENTENCES, caption, form, noun
+from anyany.microworld.levels import LEVELS, novel_pairs, sample_scene
 from anyany.microworld.oracles.captions import read_caption, text_novel_pairs
-from anyany.microworld.scenes import (
-    LEVELS,
-    SCENES,
-    Beeps,
-    Clip,
-    Group,
-    Picture,
-    Sound,
-    Unreadable,
-    novel_pairs,
-    sample_scene,
-)
+from anyany.microworld.scenes import SCENES, Beeps, Clip, Group, Picture, Sound, Unreadable
 from anyany.seeds import rng_of
 
 EVERY = [(level, modality) for level in LEVELS for modality in SCENES]

@@ -12,20 +12,10 @@ import torch
 
 from anyany.media.clips import decode_clip, encode_mp4
 from anyany.microworld.clips import render_clip
+from anyany.microworld.levels import LEVELS, sample_scene
 from anyany.microworld.oracles.clips import read_clip
 from anyany.microworld.pictures import render_picture
-from anyany.microworld.scenes import (
-    DIRECTIONS,
-    LEVELS,
-    MOTIONS,
-    SHAPES,
-    SPEEDS,
-    Clip,
-    Group,
-    Picture,
-    Unreadable,
-    sample_scene,
-)
+from anyany.microworld.scenes import DIRECTIONS, MOTIONS, SHAPES, SPEEDS, Clip, Group, Picture, Unreadable
 from anyany.seeds import rng_of
 from tests.microworld.spoiled import GARBAGE, blurred, noisy, percent_right
 

@@ -6,15 +6,10 @@ import pytest
 from anyany.messages.types import Media, Text, media_of, to_json, validate
 from anyany.microworld import dialogues, turns
 from anyany.microworld.dialogues import CASES, main_scene, sample_dialogue
+from anyany.microworld.levels import LEVELS, novel_pairs, sample_scene
 from anyany.microworld.oracles.answers import is_right
 from anyany.microworld.oracles.captions import read_caption, text_novel_pairs
-from anyany.microworld.scenes import (
-    LEVELS,
-    SCENES,
-    attributes,
-    novel_pairs,
-    sample_scene,
-)
+from anyany.microworld.scenes import SCENES, attributes
 from anyany.microworld.turns import EXTENSIONS
 from anyany.microworld.wishing import dependent, fits
 from anyany.seeds import rng_of

@@ -14,20 +14,10 @@ from scipy import ndimage
 
 from anyany.media.pictures import decode_picture, encode_jpeg
 from anyany.microworld.drawing import GROUND_GREY, RGB, coverage, measure_of
+from anyany.microworld.levels import LEVELS, sample_scene
 from anyany.microworld.oracles.pictures import read_picture
 from anyany.microworld.pictures import render_picture
-from anyany.microworld.scenes import (
-    COLORS,
-    LEVELS,
-    PLACES,
-    RELATIONS,
-    SHAPES,
-    SIZES,
-    Group,
-    Picture,
-    Unreadable,
-    sample_scene,
-)
+from anyany.microworld.scenes import COLORS, PLACES, RELATIONS, SHAPES, SIZES, Group, Picture, Unreadable
 from anyany.seeds import rng_of
 from tests.microworld.spoiled import GARBAGE, blurred, noisy, percent_right
 

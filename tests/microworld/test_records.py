@@ -4,13 +4,14 @@ import pytest
 
 from anyany.media.table import MEDIA, MediaSpec
 from anyany.messages.types import Media, from_json, media_of
-from anyany.microworld import scenes
+from anyany.microworld import levels, scenes
+from anyany.microworld.levels import LEVELS
 from anyany.microworld.oracles.captions import read_caption, text_novel_pairs
 from anyany.microworld.oracles.clips import read_clip
 from anyany.microworld.oracles.pictures import read_picture
 from anyany.microworld.oracles.sounds import read_sound
 from anyany.microworld.records import SETS, make_record
-from anyany.microworld.scenes import LEVELS, SCENES, compare
+from anyany.microworld.scenes import SCENES, compare
 
 ORACLES = {"image": read_picture, "video": read_clip, "audio": read_sound}
 CASES = [(set_name, level, split) for set_name in SETS for level in LEVELS for split in ("train", "test_novel")]
@@ -37,7 +38,7 @@ def test_a_pair_is_one_scene_in_its_media_and_its_caption(modality):
         (name,) = members.keys() - {"txt", "scene.json"}
         assert read_caption(members["txt"].decode(), modality) == scene
         assert all(compare(scene, ORACLES[modality](decoded(name, members[name], "easy")[1])).values())
-        assert scenes.novel_pairs(scene)
+        assert levels.novel_pairs(scene)
 
 
 def test_a_dialogue_names_its_media_and_holds_their_scenes():
@@ -72,7 +73,7 @@ def test_no_novel_pair_outside_its_split(set_name, split):
         assert not any(map(text_novel_pairs, texts)), texts
         told = json.loads(members["scene.json"])
         held = [told] if set_name in SCENES else list(told.get("scenes", {}).values())
-        assert not any(scenes.novel_pairs(scenes.from_json(scene)) for scene in held)
+        assert not any(levels.novel_pairs(scenes.from_json(scene)) for scene in held)
 
 
 def _texts(messages) -> list[str]:

@@ -3,11 +3,10 @@ from itertools import pairwise
 
 import pytest
 
+from anyany.microworld.levels import LEVELS, NOVEL_PAIRS, all_things, novel_pairs, sample_scene
 from anyany.microworld.scenes import (
     COLORS,
     DIRECTIONS,
-    LEVELS,
-    NOVEL_PAIRS,
     SCENES,
     Beeps,
     Clip,
@@ -15,12 +14,9 @@ from anyany.microworld.scenes import (
     Picture,
     Sound,
     Unreadable,
-    all_things,
     attributes,
     compare,
     from_json,
-    novel_pairs,
-    sample_scene,
     to_json,
 )
 from anyany.seeds import rng_of

@@ -8,8 +8,9 @@ from scipy.signal import butter, fftconvolve, lfilter, sosfilt
 from torch import Tensor
 
 from anyany.media.sounds import decode_sound, encode_flac
+from anyany.microworld.levels import LEVELS, all_things, sample_scene
 from anyany.microworld.oracles.sounds import read_events, read_sound
-from anyany.microworld.scenes import LEVELS, Beeps, Scene, Sound, Unreadable, all_things, compare, sample_scene
+from anyany.microworld.scenes import Beeps, Scene, Sound, Unreadable, compare
 from anyany.microworld.sounds import render_sound
 from anyany.seeds import rng_of
 

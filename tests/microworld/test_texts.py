@@ -5,22 +5,12 @@ import pytest
 
 from anyany.messages.types import Text, to_json, validate
 from anyany.microworld.captions import caption
+from anyany.microworld.levels import LEVELS, NOVEL_PAIRS, novel_pairs, sample_scene
 from anyany.microworld.oracles.answers import is_right, read_values
 from anyany.microworld.oracles.captions import read_caption, text_novel_pairs
 from anyany.microworld.oracles.glossary import words_of
 from anyany.microworld.questions import of_attribute, question, yes_or_no
-from anyany.microworld.scenes import (
-    LEVELS,
-    NOVEL_PAIRS,
-    SCENES,
-    Beeps,
-    Clip,
-    Group,
-    Picture,
-    Sound,
-    novel_pairs,
-    sample_scene,
-)
+from anyany.microworld.scenes import SCENES, Beeps, Clip, Group, Picture, Sound
 from anyany.microworld.sums import bare, story
 from anyany.microworld.texts import KINDS
 from anyany.microworld.words import NUMBERS, plural, sentence, tidy

@@ -3,17 +3,9 @@ from dataclasses import replace
 import pytest
 
 from anyany.microworld.captions import noun
+from anyany.microworld.levels import LEVELS, sample_scene
 from anyany.microworld.questions import VALUES
-from anyany.microworld.scenes import (
-    LEVELS,
-    SCENES,
-    Beeps,
-    Clip,
-    Group,
-    Picture,
-    Sound,
-    sample_scene,
-)
+from anyany.microworld.scenes import SCENES, Beeps, Clip, Group, Picture, Sound
 from anyany.microworld.wishes import Case, Count, Keep, rebuilt
 from anyany.microworld.wishing import dependent, fits
 from anyany.seeds import rng_of

@@ -169,3 +169,13 @@ def test_a_chain_of_topologies_counts_every_sample_once(tmp_path, shards):
         run.kill_at(step, rng, **options, packed=True)
     run.finish(ranks=2, packed=True)
     assert_every_sample_once(run, packed=True)
+
+
+@pytest.mark.slow
+def test_two_ranks_end_where_one_does(tmp_path, shards):
+    """Every step has the same gradients, however it is dealt out; twelve steps of AdamW amplify what is left."""
+    one, two = Run(tmp_path / "one", shards, 12), Run(tmp_path / "two", shards, 12)
+    one.finish(ranks=1, packed=True)
+    two.finish(ranks=2, micro=2, packed=True)
+    for name, tensor in one.final().items():
+        torch.testing.assert_close(two.final()[name], tensor, rtol=1e-4, atol=1e-4, msg=name)

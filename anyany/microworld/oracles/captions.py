@@ -6,19 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from anyany.microworld.levels import NOVEL_PAIRS, Pair
 from anyany.microworld.oracles.glossary import HEADS, Word, words_of
-from anyany.microworld.scenes import (
-    DIRECTIONS,
-    NOVEL_PAIRS,
-    SCENES,
-    Beeps,
-    Group,
-    Pair,
-    Picture,
-    Scene,
-    Thing,
-    Unreadable,
-)
+from anyany.microworld.scenes import DIRECTIONS, SCENES, Beeps, Group, Picture, Scene, Thing, Unreadable
 
 _MUST_SAY = {
     "image": ("number", "color", "shape"),

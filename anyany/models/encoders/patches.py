@@ -18,7 +18,7 @@ _HOP_S, _WINDOW_S = 0.01, 0.025
 
 @dataclass(frozen=True)
 class SquarePixels:
-    """``[..., 3, H, W]`` uint8 to ``[..., 3, image_px, image_px]`` uint8: a fourth of floats on the way to the model."""
+    """``[..., 3, H, W]`` to ``[..., 3, image_px, image_px]``, still uint8: a fourth of floats on their way."""
 
     spec: MediaSpec
     output_shape: tuple[int, ...]
