@@ -45,8 +45,8 @@ trace: microworld ## print the way of one sample of each kind from a shard to a 
 golden: setup ## write the golden loss series anew: only when the numerics are meant to change
 	$(BIN)/python -m tests.golden
 
-clean: ## remove the environment, caches and generated shards; outputs/ stays
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache anyany.egg-info data cache
+clean: ## remove the environment, caches and the microworld; other data and outputs/ stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache anyany.egg-info data/microworld cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 microworld: setup

@@ -101,8 +101,12 @@ def claim(folder: Path, manifest: dict, force: bool) -> None:
         if found == manifest:
             return
         if not force:
-            differs = ", ".join(f"{k} {found.get(k)} -> {v}" for k, v in manifest.items() if found.get(k) != v)
-            sys.exit(f"{folder} holds another microworld ({differs}): give --force to write it anew, or another --out")
+            told = {
+                k: f"{k} {found.get(k)}, now {v}" if k != "code" else "an earlier code" for k, v in manifest.items()
+            }
+            differs = "; ".join(told[k] for k, v in manifest.items() if found.get(k) != v)
+            anew = f"python -m data_prep.microworld --out {folder.parent} --level {folder.name} --force"
+            sys.exit(f"{folder} was written by {differs}: `{anew}` writes it anew, another --out keeps it")
         for shard in folder.glob("*/*.tar*"):
             shard.unlink()
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,8 +118,9 @@ def code_digest() -> str:
     from anyany.seeds import digest_of
 
     root = Path(__file__).parents[1] / "anyany"
-    files = [*sorted((root / "microworld").glob("*.py")), *sorted((root / "media").glob("*.py")), root / "seeds.py"]
-    return digest_of(*(file.read_text() for file in files)).hex()
+    folders = ("microworld", "media", "messages")  # the oracles too: texts are drawn until they hold no novel pair
+    files = [file for folder in folders for file in sorted((root / folder).rglob("*.py"))]
+    return digest_of(*(file.read_text() for file in [*files, root / "seeds.py", Path(__file__)])).hex()
 
 
 def is_written(shard: Shard) -> bool:

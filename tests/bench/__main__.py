@@ -32,7 +32,7 @@ def main(names: list[str]) -> int:
         sys.stdout.write(f"  ({name}: {time.perf_counter() - start:.0f} s)\n")
         sys.stdout.flush()
     sys.stdout.write(f"{short} figures fall short\n" if short else "all figures reached\n")
-    return 0
+    return int(short > 0)
 
 
 if __name__ == "__main__":

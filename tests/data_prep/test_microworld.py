@@ -72,8 +72,21 @@ def test_processes_write_the_same_bytes(world, tmp_path):
 
 
 def test_another_world_is_not_mixed_in(world):
-    with pytest.raises(SystemExit, match=r"holds another microworld \(seed 0 -> 1\): give --force"):
+    with pytest.raises(
+        SystemExit, match=r"was written by seed 0, now 1: `python -m data_prep.microworld .* --force` writes it anew"
+    ):
         microworld.main(["--out", str(world), *SMALL, "--seed", "1"])
+
+
+@pytest.mark.parametrize(
+    "file", ["anyany/microworld/oracles/captions.py", "anyany/media/clips.py", "data_prep/microworld.py"]
+)
+def test_other_code_is_another_world(file, monkeypatch):
+    before, read = microworld.code_digest(), Path.read_text
+    assert (ROOT / file).exists()
+    edited = lambda path, *args: read(path, *args) + ("#" if path == ROOT / file else "")  # noqa: E731
+    monkeypatch.setattr(Path, "read_text", edited)
+    assert microworld.code_digest() != before
 
 
 def test_force_writes_anew(tmp_path):

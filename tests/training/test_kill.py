@@ -21,7 +21,8 @@ from tests.data.stream_shards import FAULTY, write_stream_shards
 from tests.training.stream_run import data_module
 
 ROOT = Path(__file__).parents[2]
-STEPS = 26  # two epochs of 90 draws in steps of 8 rows, each ending with a short one, and two steps of a third
+STEPS = 32  # two epochs of 90 draws in steps of 8 rows, each ending with a short one, and a part of a third
+LAST_KILL = STEPS - 8  # so that no run is at its end before the kill arrives
 FULL_SPEED_S = 120  # a process that does not get this far in that time hangs
 
 
@@ -53,7 +54,7 @@ class Run:
         assert process.wait(FULL_SPEED_S) == 0, (self.folder / "log.txt").read_text()[-4000:]
 
     def kill_at(self, step: int, rng: random.Random, **options) -> None:
-        """Starts, waits until some rank was given ``step``, and kills all its processes a moment later."""
+        """Starts, waits until this process was given ``step`` or a later one, and kills all its ranks a moment later."""
         before = {(line["process"], line["step"]) for line in self.lines()}
         process = self.start(**options)
         deadline = time.monotonic() + FULL_SPEED_S
@@ -61,7 +62,8 @@ class Run:
             assert process.poll() is None, (self.folder / "log.txt").read_text()[-4000:]
             assert time.monotonic() < deadline, f"step {step} was not reached in {FULL_SPEED_S} s"
             time.sleep(0.005)
-        time.sleep(rng.uniform(0, 0.1))
+        time.sleep(rng.uniform(0, 0.1))  # some steps: in the middle of one, of a checkpoint, of a ledger's line
+        assert process.poll() is None, "the run was at its end before the kill"
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
@@ -113,7 +115,7 @@ def assert_every_sample_once(run: Run, **options) -> None:
 
 def test_two_ranks_killed_twice_go_on_exactly(tmp_path, shards):
     options = {"ranks": 2, "micro": 2, "workers": 1, "packed": True}
-    reference, killed = Run(tmp_path / "reference", shards, 12), Run(tmp_path / "killed", shards, 12)
+    reference, killed = Run(tmp_path / "reference", shards, 20), Run(tmp_path / "killed", shards, 20)
     reference.finish(**options)
     rng = random.Random(0)
     for step in (4, 9):
@@ -147,7 +149,7 @@ def test_two_ranks_killed_at_twenty_points_go_on_exactly(tmp_path, shards, packe
     reference, killed = Run(tmp_path / "reference", shards), Run(tmp_path / "killed", shards)
     reference.finish(**options)
     rng = random.Random(2 + packed)
-    points = sorted(rng.sample(range(STEPS), 10))
+    points = sorted(rng.sample(range(LAST_KILL), 10))
     for step in points:
         killed.kill_at(step, rng, **options)
     killed.finish(**options)

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from anyany.microworld.drawing import measure_of
-from anyany.microworld.oracles.shapes import ERROR_MAX, UNKNOWN_MAX, Spots, find_spots, is_sized, shape_of
+from anyany.microworld.oracles.shapes import UNKNOWN_MAX, Spots, are_alone, are_together, find_spots, shape_of
 from anyany.microworld.pictures import MIDDLE_TO, SIDE_FROM
 from anyany.microworld.scenes import COLORS, SHAPES, Group, Picture, Unreadable
 
@@ -24,8 +24,7 @@ def read_picture(picture: Tensor) -> Picture | Unreadable:
         return spots
     shape_K = _shapes(spots)
     image_px = max(picture.shape[1:])
-    rows = np.arange(len(shape_K))
-    is_known_K = (spots.error_KQ[rows, shape_K] <= ERROR_MAX) & is_sized(spots.diameter_KQ[rows, shape_K], image_px)
+    is_known_K = _are_known(spots, shape_K, image_px)
     unknown = spots.unknown_area + spots.area_K[~is_known_K].sum()
     if unknown > UNKNOWN_MAX * (spots.area_K.sum() + spots.unknown_area):
         return Unreadable("there is something that has none of the colours and shapes")
@@ -33,13 +32,13 @@ def read_picture(picture: Tensor) -> Picture | Unreadable:
     if not 1 <= len(kinds) <= MAX_GROUPS:
         return Unreadable(f"there are {len(kinds)} groups of shapes; read are 1 to {MAX_GROUPS}")
     members = [is_known_K & (spots.color_K == color) & (shape_K == shape) for color, shape in kinds]
-    middles = [spots.middle_KQ2[member_K, shape].mean(0) for member_K, (_, shape) in zip(members, kinds, strict=True)]
+    middles = [spots.as_shape.middle_KQ2[member_K, shape].mean(0) for member_K, (_, shape) in zip(members, kinds, strict=True)]
     groups = tuple(
         Group(
             int(member_K.sum()),
             COLORS[color],
             SHAPES[shape],
-            size_of(spots.diameter_KQ[member_K, shape], image_px),
+            size_of(spots.as_shape.diameter_KQ[member_K, shape], image_px),
             place_of(middle_2, picture.shape[2], picture.shape[1]),
         )
         for member_K, middle_2, (color, shape) in zip(members, middles, kinds, strict=True)
@@ -72,11 +71,21 @@ def relation_of(first_2: np.ndarray, second_2: np.ndarray) -> str:
 
 def _shapes(spots: Spots) -> np.ndarray:
     """The index of each spot's shape: its colour's common one, unless another fits it clearly better."""
-    shape_K = spots.error_KQ.argmin(1)
+    error_KQ = spots.as_shape.error_KQ
+    shape_K = error_KQ.argmin(1)
     for color in set(spots.color_K.tolist()):
         same = np.flatnonzero(spots.color_K == color)
-        common = shape_of(spots.error_KQ[same])
+        common = shape_of(spots.of(same))
         if common is not None:
-            joins = spots.error_KQ[same, common] <= spots.error_KQ[same].min(1) + CLEARLY
+            joins = error_KQ[same, common] <= error_KQ[same].min(1) + CLEARLY
             shape_K[same[joins]] = common
     return shape_K
+
+
+def _are_known(spots: Spots, shape_K: np.ndarray, image_px: int) -> np.ndarray:
+    """Whether each spot has its shape, alone and together with its group: bool [K]."""
+    is_known_K = are_alone(spots, shape_K, image_px)
+    for color, shape in set(zip(spots.color_K.tolist(), shape_K.tolist(), strict=True)):
+        group = np.flatnonzero(is_known_K & (spots.color_K == color) & (shape_K == shape))
+        is_known_K[group] = are_together(spots.of(group), shape) if len(group) else False
+    return is_known_K

@@ -5,21 +5,22 @@
    0..1, found by projecting on the line from the ground to that colour.
 3. Connected pixels of more than half cover are a *spot*. Its middle, area and mean colour follow from sums over
    the pixels nearest to it. A mean colour too far from all six is unknown.
-4. Each of the five shapes is drawn in the spot's place, as large as the spot's area says, sharp and blurred. The one
-   whose drawing leaves the least of the cover unexplained is read; where each leaves too much, none is.
+4. Each of the five shapes, and each of the foreign outlines of fits.py, is drawn in the spot's place. The shape whose
+   drawing leaves the least of the cover unexplained is read; where each leaves too much, or a foreign outline leaves
+   clearly less, none is.
 
-Letters: F frames, H, W height and width in pixels, K spots, L colours, Q shapes, S side of a window in pixels.
+Letters: F frames, H, W height and width in pixels, K spots, L colours, Q shapes, R foreign outlines.
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from scipy import ndimage
 from torch import Tensor
 
-from anyany.microworld.drawing import GROUND_GREY, MASS_BELOW, RGB, coverage, measure_of
-from anyany.microworld.scenes import COLORS, SHAPES, Unreadable
+from anyany.microworld.drawing import GROUND_GREY, RGB, measure_of
+from anyany.microworld.oracles.fits import FOREIGN, KNOWN, Fit, fit
+from anyany.microworld.scenes import COLORS, Unreadable
 
 GROUND_MAX, GROUND_TINT_MAX = 90, 45  # grey level of the ground, and difference of its channels
 GROUND_RMS_MAX = 24  # grey levels outside all spots; noise that still lets a shape be seen has about 12
@@ -27,12 +28,13 @@ COVER_MIN = 0.42  # of a pixel of a spot: where the outline of a blurred shape l
 LIKENESS_MIN = 0.98  # cosine between the spot's colour and the nearest of the six, both from the ground
 ERROR_MAX = 0.3  # part of the cover's energy that the drawing of one spot may leave
 GROUP_ERROR_MAX = 0.2  # the same, as the mean over a group
+FOREIGN_LESS = 0.03  # by how much less a foreign outline may leave of a spot
+GROUP_FOREIGN_LESS = 0.004  # the same, as the mean over a group
 DIAMETER_RANGE = (0.65, 1.35)  # of the small size and of the large
 SPECK = 0.2  # spots of less area, over the small diameter squared, are noise
 UNKNOWN_MAX = 0.15  # part of all spots' area that may belong to no colour or shape
 _LUMA = np.array([0.299, 0.587, 0.114])
 _LUMA_WEIGHT = 12.0  # in projections, where a squared length is |rgb|^2 + 12 luma^2: media hold chroma coarsely
-_BLURS = (1, 2, 4)  # times that a drawing is blurred by (1, 2, 1) / 4: standard deviations of 0.7, 1.0 and 1.4 px
 
 _WITHIN_FRAME = np.zeros((3, 3, 3), dtype=int)
 _WITHIN_FRAME[1] = ndimage.generate_binary_structure(2, 1)
@@ -47,27 +49,19 @@ _ENERGY_L = np.einsum("li,ij,lj->l", _RAYS_L3, _METRIC_33, _RAYS_L3)
 
 @dataclass(frozen=True)
 class Spots:
-    """K spots of known colour. ``error`` is the part of a spot's energy that each shape leaves unexplained."""
+    """K spots of known colour."""
 
     frame_K: np.ndarray
     color_K: np.ndarray  # index into COLORS
-    error_KQ: np.ndarray
-    diameter_KQ: np.ndarray  # in pixels, if it were this shape
-    middle_KQ2: np.ndarray  # x, y in pixels, if it were this shape
+    as_shape: Fit  # [K, Q], Q as in SHAPES
+    foreign_KR: np.ndarray  # error as each foreign outline
     area_K: np.ndarray
     unknown_area: float  # of spots that have none of the colours
 
     def of(self, chosen_K: np.ndarray) -> "Spots":
         """Those chosen by a bool or an index."""
-        return Spots(
-            self.frame_K[chosen_K],
-            self.color_K[chosen_K],
-            self.error_KQ[chosen_K],
-            self.diameter_KQ[chosen_K],
-            self.middle_KQ2[chosen_K],
-            self.area_K[chosen_K],
-            self.unknown_area,
-        )
+        fields = self.frame_K, self.color_K, self.as_shape, self.foreign_KR, self.area_K
+        return Spots(*(field[chosen_K] for field in fields), self.unknown_area)
 
 
 def find_spots(frames_F3HW: Tensor) -> Spots | Unreadable:
@@ -87,17 +81,25 @@ def find_spots(frames_F3HW: Tensor) -> Spots | Unreadable:
     return _measure_spots(pixels_FHW3, cover_FHW, labels_FHW, num_spots)
 
 
-def shape_of(error_KQ: np.ndarray) -> int | None:
+def shape_of(spots: Spots) -> int | None:
     """The index of the shape that explains these spots together, or None where none does."""
-    mean_Q = error_KQ.mean(0)
-    best = int(mean_Q.argmin())
-    return best if mean_Q[best] <= GROUP_ERROR_MAX else None
+    best = int(spots.as_shape.error_KQ.mean(0).argmin())
+    return best if are_together(spots, best) else None
 
 
-def is_sized(diameters: np.ndarray, image_px: int) -> np.ndarray:
-    """Whether shapes of these diameters are of a size that the microworld has."""
-    measure = measure_of(image_px)
-    return (diameters >= DIAMETER_RANGE[0] * measure.small) & (diameters <= DIAMETER_RANGE[1] * measure.large)
+def are_together(spots: Spots, shape: int) -> bool:
+    """Whether these spots, taken together, have this shape."""
+    most = min(GROUP_ERROR_MAX, spots.foreign_KR.mean(0).min() + GROUP_FOREIGN_LESS)
+    return bool(spots.as_shape.error_KQ[:, shape].mean() <= most)
+
+
+def are_alone(spots: Spots, shape_K: np.ndarray, image_px: int) -> np.ndarray:
+    """Whether each spot, taken alone, has this shape, and is of a size that the microworld has: bool [K]."""
+    rows, measure = np.arange(len(shape_K)), measure_of(image_px)
+    error_K, diameter_K = spots.as_shape.error_KQ[rows, shape_K], spots.as_shape.diameter_KQ[rows, shape_K]
+    least, most = DIAMETER_RANGE[0] * measure.small, DIAMETER_RANGE[1] * measure.large
+    is_sized_K = (diameter_K >= least) & (diameter_K <= most)
+    return is_sized_K & (error_K <= np.minimum(ERROR_MAX, spots.foreign_KR.min(1) + FOREIGN_LESS))
 
 
 def _cover(pixels_FHW3: np.ndarray) -> np.ndarray:
@@ -145,58 +147,7 @@ def _measure_spots(pixels_FHW3: np.ndarray, cover_FHW: np.ndarray, labels_FHW: n
     own_FHW.ravel()[where] = cover_N
     frame_K = np.zeros(num_spots, dtype=int)
     frame_K[of_spot] = frame_N
-    fits = _fit(own_FHW, labels_FHW, known + 1, frame_K[known], middle_K2[known], area_K[known])
-    return Spots(frame_K[known], color_K[known], *fits, area_K[known], float(area_K[is_spot_K & ~is_known_K].sum()))
-
-
-@cache
-def _unit_area(shape: str) -> float:
-    """Area of the shape of diameter 1."""
-    steps = np.arange(-127.5, 128)
-    return float(coverage(shape, steps[None, :], steps[:, None], np.array(200.0)).sum() / 200.0**2)
-
-
-def _fit(
-    own_FHW: np.ndarray, labels_FHW: np.ndarray, label_K: np.ndarray, frame_K: np.ndarray, mass_K2: np.ndarray,
-    area_K: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """Draws every shape over every spot: error, diameter and middle of each."""
-    side = int(1.5 * measure_of(max(own_FHW.shape[1:])).large) + 4
-    corner_K2 = np.round(mass_K2 - side / 2).astype(int)
-    cover_KSS, counts_KSS = _cut(own_FHW, labels_FHW, label_K, frame_K, corner_K2, side)
-    energy_K = np.maximum(np.square(cover_KSS).sum((1, 2)), 1e-6)
-    blurs = [_blur(side, times) for times in _BLURS]
-    errors, diameters, middles = [], [], []
-    for shape in SHAPES:
-        diameter_K = np.sqrt(area_K / _unit_area(shape)).astype(np.float32)
-        middle_K2 = mass_K2 - MASS_BELOW[shape] * diameter_K[:, None] * [0, 1]
-        from_middle_K2S = ((corner_K2 - middle_K2)[:, :, None] + np.arange(side) + 0.5).astype(np.float32)
-        x_K1S, y_KS1 = from_middle_K2S[:, 0, None, :], from_middle_K2S[:, 1, :, None]
-        drawn_KSS = coverage(shape, x_K1S, y_KS1, diameter_K[:, None, None])
-        drawings = [drawn_KSS, *(blur_SS @ drawn_KSS @ blur_SS for blur_SS in blurs)]
-        left = [(counts_KSS * np.square(cover_KSS - drawing)).sum((1, 2)) for drawing in drawings]
-        errors.append(np.min(left, axis=0) / energy_K)
-        diameters.append(diameter_K)
-        middles.append(middle_K2)
-    return np.stack(errors, axis=1), np.stack(diameters, axis=1), np.stack(middles, axis=1)
-
-
-def _cut(
-    own_FHW: np.ndarray, labels_FHW: np.ndarray, label_K: np.ndarray, frame_K: np.ndarray, corner_K2: np.ndarray,
-    side: int,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """A window around each spot: its cover, and which pixels count, since another spot's say nothing of this one."""
-    _, height, width = own_FHW.shape
-    x_KS, y_KS = (corner_K2[:, axis, None] + np.arange(side) for axis in (0, 1))
-    inside_KSS = ((x_KS >= 0) & (x_KS < width))[:, None, :] & ((y_KS >= 0) & (y_KS < height))[:, :, None]
-    index = (frame_K[:, None, None], np.clip(y_KS, 0, height - 1)[:, :, None], np.clip(x_KS, 0, width - 1)[:, None, :])
-    label_KSS = labels_FHW[index]
-    is_own_KSS = inside_KSS & (label_KSS == label_K[:, None, None])
-    return np.where(is_own_KSS, own_FHW[index], np.float32(0)), inside_KSS & ((label_KSS == 0) | is_own_KSS)
-
-
-@cache
-def _blur(side: int, times: int) -> np.ndarray:
-    """The symmetric matrix that blurs along one axis by the kernel (1, 2, 1) / 4, so many times."""
-    once_SS = 0.5 * np.eye(side) + 0.25 * np.eye(side, k=1) + 0.25 * np.eye(side, k=-1)
-    return np.linalg.matrix_power(once_SS, times).astype(np.float32)
+    fitted = fit(KNOWN + FOREIGN, own_FHW, labels_FHW, known + 1, frame_K[known], middle_K2[known], area_K[known])
+    as_shape, foreign_KR = fitted[:, : len(KNOWN)], fitted.error_KQ[:, len(KNOWN) :]
+    unknown_area = float(area_K[is_spot_K & ~is_known_K].sum())
+    return Spots(frame_K[known], color_K[known], as_shape, foreign_KR, area_K[known], unknown_area)
