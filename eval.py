@@ -9,12 +9,12 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
+from anyany.faults import UserError
 from anyany.launch.checks import checked
-from anyany.launch.command_line import check_command_line
+from anyany.launch.command_line import CONF, check_command_line
 from anyany.launch.errors import ConfigError, no_such
 from anyany.runs import CONFIG
 
-CONF = Path(__file__).parent / "conf"
 log = logging.getLogger(__name__)
 
 
@@ -23,13 +23,22 @@ def main(cfg: DictConfig) -> None:
     """Writes the loss terms of one run on one split into its folder."""
     try:
         config = checked(cfg, CONF, "eval")
-        run = existing(Path(config["run"]))
-    except ConfigError as error:
+        write_metrics(existing(Path(config["run"])), config["split"])
+    except UserError as error:
         sys.exit(str(error))
+
+
+def write_metrics(run: Path, split: str) -> None:
+    """Leaves the loss terms of the run's last checkpoint in its folder.
+
+    Raises:
+        UserError: where the folder is not that of a trained run, or the split is not one of its sources.
+    """
+    config = stored_config(run)
     from anyany.launch.experiment import evaluate  # heavy: --help and --cfg answer without it
 
-    metrics = evaluate(stored_config(run), run, config["split"])
-    path = run / f"evaluation-{config['split']}.json"
+    metrics = evaluate(config, run, split)
+    path = run / f"evaluation-{split}.json"
     path.write_text(json.dumps(metrics, indent=2) + "\n")
     log.info("%s: %s", path, json.dumps(metrics))
 
@@ -63,6 +72,6 @@ def existing(run: Path) -> Path:
 if __name__ == "__main__":
     try:
         check_command_line(CONF, "eval", sys.argv[1:])
-    except ConfigError as error:
+    except UserError as error:
         sys.exit(str(error))
     main()

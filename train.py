@@ -9,12 +9,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from anyany.faults import UserError
 from anyany.launch import jobs
 from anyany.launch.checks import checked
-from anyany.launch.command_line import check_command_line
-from anyany.launch.errors import ConfigError
-
-CONF = Path(__file__).parent / "conf"
+from anyany.launch.command_line import CONF, check_command_line
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
@@ -23,7 +21,7 @@ def main(cfg: DictConfig) -> float | None:
     try:
         jobs.check_ranks(os.environ, list(HydraConfig.get().overrides.task))
         return jobs.run_apart(Path(__file__)) if jobs.in_sweep() else train(cfg)
-    except ConfigError as error:
+    except UserError as error:
         sys.exit(str(error))
 
 
@@ -41,6 +39,6 @@ def train(cfg: DictConfig) -> float | None:
 if __name__ == "__main__":
     try:
         check_command_line(CONF, "train", sys.argv[1:])
-    except ConfigError as error:
+    except UserError as error:
         sys.exit(str(error))
     main()

@@ -1,4 +1,8 @@
-"""Faults of data, as opposed to errors of a run: a sample that has one is counted and left out."""
+"""Faults of data, which are counted and left out, and errors of a user, which end a run in a clear line."""
+
+
+class UserError(ValueError):
+    """What was asked for cannot be done. The message tells a user all, so entry points show it without a traceback."""
 
 
 class Fault(ValueError):

@@ -1,9 +1,14 @@
 """A run's folder: what lies where."""
 
+import fcntl
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-CHECKPOINTS, LEDGER, CONFIG, METRICS = "checkpoints", "ledger", "config.yaml", "metrics.json"
+from anyany.faults import UserError
+
+CHECKPOINTS, LEDGER, CONFIG, LOCK = "checkpoints", "ledger", "config.yaml", "lock"
 _STEP = re.compile(r"step=(\d+)\.ckpt$")
 
 
@@ -24,3 +29,19 @@ def checkpoint_step(path: Path) -> int:
     if match is None:
         raise ValueError(f"{path} is not named like a checkpoint (step=<number>.ckpt)")
     return int(match[1])
+
+
+@contextmanager
+def claimed(run: Path) -> Iterator[None]:
+    """The run's folder for this process alone, until it leaves or dies.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    with open(run / LOCK, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"another process is training in {run}; wait for it, or give another run=<name>") from error
+        yield

@@ -12,7 +12,7 @@ T = TypeVar("T")
 def digest_of(*names: object) -> bytes:
     """16 bytes that depend on every name and on where one ends and the next begins."""
     text = "\x1f".join(f"{len(str(name))}:{name}" for name in names)
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def rng_of(*names: object) -> np.random.Generator:

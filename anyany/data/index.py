@@ -121,6 +121,8 @@ def _look_up(url: str) -> ShardHeader | str:
         return f"index of {url} cannot be read: {error}"
     if size_bytes is not None and size_bytes != header.size_bytes:
         return f"index of {url} is stale: the shard has {size_bytes} bytes, the index describes {header.size_bytes}"
+    if not is_remote(url) and os.path.getmtime(local_name(url)) > os.path.getmtime(local_name(index_name(url))):
+        return f"index of {url} is stale: the shard was written after it"
     return header
 
 

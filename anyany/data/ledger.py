@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from anyany.messages.collate import Batch, Hole
+from anyany.messages.collate import Batch
 
 
 @dataclass(frozen=True)
@@ -35,32 +35,56 @@ class Ledger:
         batches = list(batches)
         samples = [list(sample) for batch in batches for sample in batch.samples]
         holes = [[hole.source, hole.key, hole.kind] for batch in batches for hole in batch.holes]
-        self._file.write(json.dumps({"step": step, "samples": samples, "holes": holes}, ensure_ascii=False) + "\n")
+        self._file.write(json.dumps({"step": step, "samples": samples, "holes": holes}) + "\n")
         self._file.flush()
+
+    def sync(self) -> None:
+        """The lines written so far outlive the machine too, as the checkpoint does that will count on them."""
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         self._file.close()
 
 
 def cut(folder: Path, num_steps: int) -> int:
-    """Drops every line from step ``num_steps`` on, and a line that a kill cut off. Returns how many were dropped."""
+    """Drops every line from step ``num_steps`` on, and a line that a kill cut off. Returns how many bytes were dropped.
+
+    Steps ascend within a file, so it is read from its end, and only as far back as lines are dropped.
+    """
     dropped = 0
     for path in sorted(folder.glob("rank-*.jsonl")):
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < num_steps]
-        dropped += len(lines) - len(kept)
-        if len(kept) < len(lines):
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text("".join(kept), encoding="utf-8")
-            os.replace(temporary, path)
+        size, end = path.stat().st_size, _end_of(path, num_steps)
+        if end < size:
+            os.truncate(path, end)
+        dropped += size - end
     return dropped
 
 
+def _end_of(path: Path, num_steps: int, chunk: int = 1 << 16) -> int:
+    """The byte behind the last whole line of a step below ``num_steps``."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        while True:
+            start = max(size - chunk, 0)
+            file.seek(start)
+            at = start + (len(file.readline()) if start else 0)  # from the first line that begins in the chunk
+            ends = [at]
+            for line in file.read().splitlines(keepends=True):
+                if not line.endswith(b"\n") or json.loads(line)["step"] >= num_steps:
+                    break
+                ends.append(ends[-1] + len(line))
+            if len(ends) > 1 or start == 0:
+                return ends[-1]
+            chunk *= 4
+
+
 def entries(folder: Path) -> Iterator[Entry]:
-    """All lines of all ranks."""
+    """All whole lines of all ranks."""
     for path in sorted(folder.glob("rank-*.jsonl")):
         with open(path, encoding="utf-8") as file:
             for line in file:
+                if not line.endswith("\n"):
+                    continue  # a kill cut it off
                 data = json.loads(line)
                 samples = [(source, key) for source, key in data["samples"]]
                 yield Entry(data["step"], samples, [(source, key, kind) for source, key, kind in data["holes"]])
@@ -82,18 +106,18 @@ class Proof:
 
 
 def prove(folder: Path, planned: Sequence[Sequence[tuple[str, str]]]) -> Proof:
-    """Compares the ledger, step by step, with what was planned for steps 0, 1, ... (lists of (source, key))."""
+    """Compares the ledger, step by step, with what was planned for steps 0, 1, ... (lists of (source, key)).
+
+    Lines of later steps, behind the last checkpoint of a run that was killed, do not count: those samples come again.
+    """
     wanted = Counter((step, *sample) for step, samples in enumerate(planned) for sample in samples)
     found: Counter[tuple[int, str, str]] = Counter()
     num_holes = 0
     for entry in entries(folder):
+        if entry.step >= len(planned):
+            continue
         found.update((entry.step, *sample) for sample in entry.samples)
         found.update((entry.step, source, key) for source, key, _ in entry.holes)
         num_holes += len(entry.holes)
     missing, surplus = (Counter({at[1:]: n for at, n in d.items()}) for d in (wanted - found, found - wanted))
     return Proof(wanted.total(), found.total() - num_holes, num_holes, missing, surplus)
-
-
-def count_holes(holes: Iterable[Hole]) -> Counter[tuple[str, str]]:
-    """Holes by (source, kind)."""
-    return Counter((hole.source, hole.kind) for hole in holes)

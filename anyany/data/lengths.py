@@ -6,9 +6,9 @@ with another number of rows uses the same table.
 """
 
 import inspect
+import logging
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from anyany.messages.render import measure
 from anyany.messages.types import MessageError
 from anyany.messages.vocabulary import Vocabulary
 from anyany.seeds import digest_of
+
+log = logging.getLogger(__name__)
 
 Table = NDArray[np.int32]
 UNREADABLE = -1  # in place of a number of tokens
@@ -41,6 +43,8 @@ class LengthTables:
         self.vocabulary = vocabulary
         self.modalities = sorted(vocabulary.rows)
         self.folders = [cache_dir / "lengths" / self._digest(source.recipe) for source in sources]
+        num_rows = [vocabulary.rows[name].num_rows for name in self.modalities]
+        self.digest = digest_of(self.modalities, num_rows, [folder.name for folder in self.folders]).hex()
         self._tables: dict[tuple[int, int], Table] = {}
 
     def __call__(self, refs: Sequence[Ref]) -> list[int]:
@@ -55,9 +59,10 @@ class LengthTables:
         """[records, 1 + modalities]: text tokens (or UNREADABLE), then the number of media read of each modality."""
         url = self.sources[source].urls[shard]
         header = self.sources[source].headers[shard]
-        path = self.folders[source] / f"{digest_of(url, header.size_bytes, header.num_records).hex()}.npy"
+        path = self.folders[source] / f"{digest_of(url, header.size_bytes, header.digest).hex()}.npy"
         if path.exists():
             return np.load(path)
+        log.info("measuring the lengths of %d records of %s", header.num_records, url)
         table = self._measure(self.sources[source], url, header.num_records)
         _write(path, table)
         return table
@@ -84,6 +89,10 @@ class LengthTables:
 def _write(path: Path, table: Table) -> None:
     """Under a temporary name, then renamed: several processes may make the same table at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        np.save(file, table)
-    os.replace(file.name, path)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            np.save(file, table)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

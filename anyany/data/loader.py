@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from anyany.data.plan import Cursor, Plan, Row, Step
 from anyany.data.samples import SampleReader
 from anyany.data.transport import PackedBatch, pack_batch, unpack_batch
+from anyany.faults import UserError
 from anyany.messages.collate import Batch, Hole, Sample, collate
 
 log = logging.getLogger(__name__)
@@ -31,11 +32,11 @@ class StepBatch:
 
 
 class MicroBatches(Dataset[PackedBatch]):
-    """Rows of references to a batch; what runs in a data worker. ``num_tokens`` fixes the width of every row."""
+    """Rows of references to a batch; what runs in a data worker. ``width`` pads every row to so many tokens."""
 
-    def __init__(self, samples: SampleReader, num_tokens: int | None = None):
+    def __init__(self, samples: SampleReader, width: int | None = None):
         self.samples = samples
-        self.num_tokens = num_tokens
+        self.width = width
         self.dummies = {
             name: torch.zeros(p.output_shape, dtype=p.output_dtype) for name, p in samples.preprocess.items()
         }
@@ -47,47 +48,66 @@ class MicroBatches(Dataset[PackedBatch]):
         read = [[self.samples.read(ref) for ref in row] for row in rows]
         filled = [[sample for sample in row if isinstance(sample, Sample)] for row in read]
         holes = [hole for row in read for hole in row if isinstance(hole, Hole)]
-        return collate(filled, self.samples.vocabulary, self.dummies, self.num_tokens, holes)
+        return collate(filled, self.samples.vocabulary, self.dummies, self.width, holes)
 
 
 class FaultGuard:
-    """Counts holes by kind and source, logs each key once, and stops a run in which they are too many.
+    """Counts holes by kind and source, logs each key once, and stops a run when a source has too many.
 
     Args:
-        max_rate: share of records that may be faulty.
-        min_records: how many records must have been seen before the share is judged.
+        max_rate: share of a source's records that may be faulty.
+        window: a source is judged over about its last so many records, so that one that breaks down late is noticed.
+        min_records: how many of a source's records must have been seen before it is judged.
+        max_logged: keys named in the log; further ones are only counted.
     """
 
-    def __init__(self, max_rate: float = 0.05, min_records: int = 200):
-        self.max_rate, self.min_records = max_rate, min_records
-        self.num_records = 0
-        self.holes: Counter[tuple[str, str]] = Counter()
-        self.logged: set[tuple[str, str]] = set()  # in the next epoch the same records fail again
+    def __init__(self, max_rate: float = 0.05, window: int = 2000, min_records: int = 200, max_logged: int = 1000):
+        self.max_rate, self.window, self.min_records, self.max_logged = max_rate, window, min_records, max_logged
+        self.holes: Counter[tuple[str, str]] = Counter()  # (source, kind), of the whole run
+        self._seen: Counter[str] = Counter()  # by source, within the window
+        self._faulty: Counter[str] = Counter()
+        self._logged: set[tuple[str, str]] = set()  # in the next epoch the same records fail again
 
     def see(self, batch: Batch) -> None:
-        self.num_records += len(batch.samples) + len(batch.holes)
+        self._seen.update(source for source, _ in batch.samples)
         for hole in batch.holes:
+            self._seen[hole.source] += 1
+            self._faulty[hole.source] += 1
             self.holes[hole.source, hole.kind] += 1
-            if (hole.source, hole.key) not in self.logged:
-                self.logged.add((hole.source, hole.key))
-                log.warning("source %s, record %s: %s (%s)", hole.source, hole.key, hole.kind, hole.message)
-        faulty = self.holes.total()
-        if self.num_records >= self.min_records and faulty > self.max_rate * self.num_records:
-            kinds = ", ".join(f"{source}/{kind} {n}" for (source, kind), n in self.holes.most_common(5))
-            raise ValueError(
-                f"{faulty} of {self.num_records} records could not be read ({kinds}), more than "
+            self._log(hole)
+        for source in {hole.source for hole in batch.holes}:
+            self._judge(source)
+        for source in [source for source, seen in self._seen.items() if seen > self.window]:
+            self._seen[source] //= 2
+            self._faulty[source] //= 2
+
+    def _judge(self, source: str) -> None:
+        seen, faulty = self._seen[source], self._faulty[source]
+        if seen >= self.min_records and faulty > self.max_rate * seen:
+            kinds = ", ".join(f"{kind} {n}" for (name, kind), n in self.holes.most_common() if name == source)
+            raise UserError(
+                f"source {source}: {faulty} of the last {seen} records could not be read ({kinds} in all), more than "
                 f"max_fault_rate={self.max_rate}; mend or leave out the source, or raise the limit"
             )
+
+    def _log(self, hole: Hole) -> None:
+        at = (hole.source, hole.key)
+        if at in self._logged or len(self._logged) > self.max_logged:
+            return
+        self._logged.add(at)
+        log.warning("source %s, record %s: %s (%s)", hole.source, hole.key, hole.kind, hole.message)
+        if len(self._logged) > self.max_logged:
+            log.warning("%d faulty records named; further ones are only counted", self.max_logged)
 
 
 def share_of(step: Step, rank: int, num_ranks: int, num_micro: int, global_batch: int) -> list[list[Row]]:
     """The rows of each of a rank's micro-batches. A short step is filled up with empty rows, so all have one shape.
 
     Raises:
-        ValueError: where the global batch does not divide.
+        UserError: where the global batch does not divide.
     """
     if global_batch % (num_ranks * num_micro):
-        raise ValueError(
+        raise UserError(
             f"global_batch={global_batch} does not divide into {num_ranks} ranks x {num_micro} micro-batches; "
             f"choose a multiple of {num_ranks * num_micro}"
         )
@@ -108,7 +128,7 @@ class StepLoader:
         num_workers: decoding processes; each holds ``prefetch`` micro-batches ready.
 
     Raises:
-        ValueError: where the global batch does not divide into ranks and micro-batches.
+        UserError: where the global batch does not divide into ranks and micro-batches.
     """
 
     def __init__(
@@ -174,12 +194,12 @@ class StepLoader:
         """Goes on where the state was taken.
 
         Raises:
-            ValueError: the state is of another plan, in which its cursor means nothing; names what differs.
+            UserError: the state is of another plan, in which its cursor means nothing; names what differs.
         """
         here = self.plan.fingerprint()
         if differing := [name for name in here if here[name] != state["plan"].get(name)]:
             told = "; ".join(f"{name} was {state['plan'].get(name)}, is {here[name]}" for name in differing)
-            raise ValueError(f"the checkpoint was taken from another stream ({told}); restore these or start a new run")
+            raise UserError(f"the checkpoint was taken from another stream ({told}); restore these or start a new run")
         self.cursor = Cursor(*state["cursor"])
 
     def steps(self) -> Iterator[Step]:

@@ -27,8 +27,17 @@ class Ref(NamedTuple):
 class SourceOrder:
     """The endless order of one source: position p is in pass ``p // num_records``. A pure function of its arguments."""
 
-    def __init__(self, name: str, shard_sizes: Sequence[int], seed: int, window_shards: int = 8, shuffle: bool = True):
+    def __init__(
+        self,
+        name: str,
+        shard_sizes: Sequence[int],
+        seed: int,
+        window_shards: int = 8,
+        shuffle: bool = True,
+        digest: str = "",
+    ):
         self.name = name
+        self.digest = digest  # of the shards, where they are more than their sizes
         self.sizes = np.asarray(shard_sizes, np.int64)
         self.seed = seed
         self.window_shards = window_shards

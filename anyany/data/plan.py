@@ -6,15 +6,15 @@ the same share of every source, shuffles it, and joins samples into rows (one sa
 whole state of the stream is a ``Cursor``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from anyany.data.order import Ref, SourceOrder
 from anyany.data.packing import pack
-from anyany.seeds import rng_of
+from anyany.seeds import digest_of, rng_of
 
 Row = list[Ref]
 
@@ -40,6 +40,15 @@ class Step:
         return self.after.step - 1
 
 
+class Lengths(Protocol):
+    """Token counts of records. ``digest`` changes with everything that decides them."""
+
+    @property
+    def digest(self) -> str: ...
+
+    def __call__(self, refs: Sequence[Ref]) -> Sequence[int]: ...
+
+
 class Plan:
     """The endless sequence of steps.
 
@@ -48,7 +57,7 @@ class Plan:
         weights: relative weights of the sources; None draws every record of every source once an epoch.
         global_batch: rows of a step over all ranks; the last step of an epoch may have fewer.
         draws_per_epoch: how many records an epoch draws; by default as many as all sources hold.
-        lengths: ``refs -> token counts``; together with ``budget`` it packs short samples into rows. None: one a row.
+        lengths: together with ``max_tokens``, the length of a row, packs short samples into rows. None: one a row.
     """
 
     def __init__(
@@ -59,20 +68,20 @@ class Plan:
         weights: Sequence[float] | None = None,
         draws_per_epoch: int | None = None,
         block_samples: int = 4096,
-        lengths: Callable[[Sequence[Ref]], Sequence[int]] | None = None,
-        budget: int | None = None,
+        lengths: Lengths | None = None,
+        max_tokens: int | None = None,
         shuffle: bool = True,
     ):
         if not orders:
             raise ValueError("the mixture has no source; give at least one")
         if global_batch < 1:
             raise ValueError(f"global_batch is {global_batch}; give at least 1")
-        if (lengths is None) != (budget is None):
-            raise ValueError("packing needs both lengths and a budget of tokens; give both or neither")
+        if (lengths is None) != (max_tokens is None):
+            raise ValueError("packing needs both lengths and max_tokens; give both or neither")
         self.orders = list(orders)
         self.global_batch = global_batch
         self.seed = seed
-        self.lengths, self.budget = lengths, budget
+        self.lengths, self.max_tokens = lengths, max_tokens
         self.shuffle = shuffle
         self.draws = _draws([order.num_records for order in orders], weights, draws_per_epoch)
         self.num_blocks = -(-sum(self.draws) // block_samples)
@@ -84,12 +93,18 @@ class Plan:
             "seed": self.seed,
             "global_batch": self.global_batch,
             "block_samples": self.block_samples,
-            "token_budget": self.budget,
+            "max_tokens": self.max_tokens,
             "shuffle": self.shuffle,
-            "draws_per_epoch": {order.name: n for order, n in zip(self.orders, self.draws, strict=True)},
-            "records": {order.name: order.num_records for order in self.orders},
-            "shards": {order.name: len(order.sizes) for order in self.orders},
-            "window_shards": {order.name: order.window_shards for order in self.orders},
+            "lengths": self.lengths.digest if self.lengths is not None else None,
+            "sources": [order.name for order in self.orders],
+        } | {
+            f"source {order.name}": {
+                "records": order.num_records,
+                "draws": draws,
+                "shards": order.digest or digest_of(*order.sizes.tolist()).hex(),
+                "window_shards": order.window_shards,
+            }
+            for order, draws in zip(self.orders, self.draws, strict=True)
         }
 
     def block(self, epoch: int, block: int) -> list[Row]:
@@ -98,9 +113,9 @@ class Plan:
         if self.shuffle:
             shuffled = rng_of(self.seed, epoch, block, "samples").permutation(len(refs))
             refs = [refs[i] for i in shuffled.tolist()]
-        if self.lengths is None or self.budget is None:
+        if self.lengths is None or self.max_tokens is None:
             return [[ref] for ref in refs]
-        rows = [[refs[i] for i in row] for row in pack(self.lengths(refs), self.budget)]
+        rows = [[refs[i] for i in row] for row in pack(self.lengths(refs), self.max_tokens)]
         if self.shuffle:  # packing leaves the rows sorted by length
             shuffled = rng_of(self.seed, epoch, block, "rows").permutation(len(rows))
             rows = [rows[i] for i in shuffled.tolist()]
@@ -156,10 +171,13 @@ def _draws(sizes: Sequence[int], weights: Sequence[float] | None, total: int | N
         return list(sizes)
     if len(weights) != len(sizes) or min(weights) <= 0:
         raise ValueError(f"weights {list(weights)} for {len(sizes)} sources; give a positive one for each")
-    shares = np.asarray(weights, float) / sum(weights) * (total or sum(sizes))
+    total = total or sum(sizes)
+    if total < len(sizes):
+        raise ValueError(f"draws_per_epoch={total} for {len(sizes)} sources; give at least one draw each")
+    shares = np.asarray(weights, float) / sum(weights) * total
     draws = np.maximum(np.floor(shares).astype(int), 1)
-    for source in np.argsort(-(shares - np.floor(shares)), kind="stable")[
-        : max((total or sum(sizes)) - draws.sum(), 0)
-    ]:
-        draws[source] += 1
+    while draws.sum() < total:
+        draws[np.argmax(shares - draws)] += 1
+    while draws.sum() > total:  # where sources were raised to one draw
+        draws[np.argmax(np.where(draws > 1, draws - shares, -np.inf))] -= 1
     return draws.tolist()

@@ -10,7 +10,7 @@ from functools import partial
 
 from anyany.data.records import Record, RecordFault
 from anyany.media.table import MEDIA
-from anyany.messages.types import Conversation, Media, assistant, from_json, user
+from anyany.messages.types import Conversation, Media, assistant, from_json, is_text, user
 from anyany.seeds import choice_of
 
 Recipe = Callable[[Record], Conversation]
@@ -87,6 +87,8 @@ def caption_of(record: Record) -> str:
         raise RecordFault("missing_member", f"{record.key}: neither txt nor json among {', '.join(record.names)}")
     if not isinstance(caption, str) or not caption.strip():
         raise RecordFault("empty_caption", f"{record.key}: the caption is empty")
+    if not is_text(caption):
+        raise RecordFault("bad_text", f"{record.key}: the caption holds half of a character")
     return caption.strip()
 
 
@@ -116,7 +118,7 @@ def _json(record: Record) -> dict:
         raise RecordFault("missing_member", f"{record.key}: no json among {', '.join(record.names)}")
     try:
         data = json.loads(record.members["json"])
-    except ValueError as error:  # of the JSON or of its UTF-8
+    except (ValueError, RecursionError) as error:  # of the JSON or of its UTF-8; thousands of brackets
         raise RecordFault("bad_json", f"{record.key}.json: {error}") from error
     if not isinstance(data, dict):
         raise RecordFault("bad_json", f"{record.key}.json holds a {type(data).__name__}; expected an object")

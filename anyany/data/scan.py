@@ -4,6 +4,7 @@ Keys are WebDataset's: folders, and the last part of the name up to its first do
 one record.
 """
 
+import hashlib
 import os
 import re
 import tarfile
@@ -28,7 +29,10 @@ class ShardFault(Fault):
 
 @dataclass(frozen=True)
 class ShardHeader:
-    """A shard as a whole. ``faults`` counts what was passed over, by kind; ``truncated``: the tar has no end marker."""
+    """A shard as a whole. ``faults`` counts what was passed over, by kind; ``truncated``: the tar has no end marker.
+
+    ``digest`` is of the members' names, places, sizes and times: a shard written anew has another one.
+    """
 
     url: str
     num_records: int
@@ -36,6 +40,7 @@ class ShardHeader:
     extensions: dict[str, int]
     faults: dict[str, int] = field(default_factory=dict)
     truncated: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,13 +64,16 @@ def scan_shard(path: str | Path) -> ShardIndex:
         size_bytes = os.fstat(file.fileno()).st_size
         tar = _open_tar(file, url)
         faults: Counter[str] = Counter()
-        offsets, members = _group(_complete_members(tar, size_bytes), faults, url)
+        told = hashlib.blake2b(digest_size=16)
+        offsets, members = _group(_told(_complete_members(tar, size_bytes), told), faults, url)
         tail = os.pread(file.fileno(), TAIL_BYTES, tar.offset)
     truncated = not tail.startswith(bytes(BLOCK_BYTES))  # also where a damaged header hides the rest
     if not truncated and tail.strip(b"\0"):
         faults["archive_after_end"] += 1
     extensions = Counter(extension for record in members for extension in record)
-    header = ShardHeader(url, len(members), size_bytes, dict(sorted(extensions.items())), dict(faults), truncated)
+    header = ShardHeader(
+        url, len(members), size_bytes, dict(sorted(extensions.items())), dict(faults), truncated, told.hexdigest()
+    )
     return ShardIndex(header, list(offsets), members)
 
 
@@ -91,6 +99,13 @@ def _complete_members(tar: tarfile.TarFile, size_bytes: int) -> Iterator[tarfile
         if info is None or (info.isreg() and info.offset_data + info.size > size_bytes):
             return
         tar.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+        yield info
+
+
+def _told(infos: Iterator[tarfile.TarInfo], digest: "hashlib.blake2b") -> Iterator[tarfile.TarInfo]:
+    """The same, and the digest learns of each."""
+    for info in infos:
+        digest.update(f"{info.name!a} {info.size} {info.mtime} {info.offset_data}\n".encode())
         yield info
 
 

@@ -1,18 +1,17 @@
 """From what Hydra composed to a plain, checked config. All faults are reported at once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from anyany.launch.errors import ConfigError
+from anyany.launch.jobs import objective_faults
 from anyany.launch.parts import named_parts, resolved
 from anyany.launch.schema import PARTS, SCHEMAS, schema_faults
 from anyany.launch.targets import target_faults
 
-CONF = Path(__file__).parents[2] / "conf"
 CALLED_WITH = {"trainer": "lightning.Trainer"}  # nodes without a _target_ that are nevertheless a call's arguments
 
 
@@ -26,15 +25,9 @@ def checked(cfg: DictConfig, conf_dir: Path, name: str = "train") -> dict[str, A
         ConfigError: with a line for each fault.
     """
     config = plainly_checked(cfg, conf_dir, name)
-    if faults := [*_chosen_faults(config), *_other_part_faults(config)]:
+    if faults := [*_chosen_faults(config), *_other_part_faults(config), *objective_faults(config)]:
         raise ConfigError(*faults)
     return config
-
-
-def composed(overrides: Sequence[str], conf_dir: Path = CONF) -> dict[str, Any]:
-    """The checked config that ``train.py`` would run with these overrides, for what is no run: a trace, a test."""
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir)):
-        return checked(compose("train", overrides=list(overrides)), conf_dir)
 
 
 def plainly_checked(cfg: DictConfig, conf_dir: Path, name: str = "train") -> dict[str, Any]:

@@ -4,8 +4,8 @@ Hydra refuses some of them without saying what was meant, and takes ``+stage.max
 stand in what the chosen options compose to, or in the signature of the ``_target_`` beside it.
 """
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from anyany.launch.checks import CALLED_WITH, plainly_checked
+from anyany.launch.checks import CALLED_WITH, checked, plainly_checked
 from anyany.launch.errors import ConfigError, no_such
-from anyany.launch.targets import META, parameters_of
+from anyany.launch.targets import META, no_such_argument, parameters_of
+
+CONF = Path(__file__).parents[2] / "conf"
 
 
 def check_command_line(conf_dir: Path, name: str, arguments: Sequence[str]) -> None:
@@ -45,11 +47,23 @@ def check_command_line(conf_dir: Path, name: str, arguments: Sequence[str]) -> N
                 f"--{flag.replace('_', '-')}: not taken; put your own options into {conf_dir.name}/, a yaml each"
             )
     name = options.config_name or name
-    try:
-        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir.resolve()), job_name=name):
-            _check(conf_dir, name, options)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(str(error)) from error
+    with _hydra(conf_dir, name):
+        _refuse(name, options.overrides)
+        parsed = OverridesParser.create().parse_overrides(options.overrides)
+        sweeps = any(override.is_sweep_override() for override in parsed)
+        if not (sweeps or options.multirun or options.cfg or options.info):
+            plainly_checked(compose(name, options.overrides), conf_dir, name)
+
+
+def composed(overrides: Sequence[str], conf_dir: Path = CONF) -> dict[str, Any]:
+    """The checked config that ``train.py`` would run with these overrides, for what is no run: a trace, a test.
+
+    Raises:
+        ConfigError: with a line for each fault.
+    """
+    with _hydra(conf_dir, "train"):
+        _refuse("train", overrides)
+        return checked(compose("train", overrides=list(overrides)), conf_dir)
 
 
 def override_faults(name: str, overrides: Sequence[str]) -> Iterator[str]:
@@ -66,22 +80,27 @@ def override_faults(name: str, overrides: Sequence[str]) -> Iterator[str]:
             if option not in known:
                 yield no_such(f"{group.key_or_group}={option}", option, known, "option")
                 return  # the rest is held against what the options compose to
-    composed = list(_compositions(name, groups, loader))
+    compositions = list(_compositions(name, groups, loader))
     for override in parsed:
         for key in [] if override in groups else _keys(override):
-            faults = [_key_fault(config, key, loader) for config in composed]
+            faults = [_key_fault(config, key, loader) for config in compositions]
             if fault := all(faults) and faults[0]:  # in a sweep over options a key of one of them will do
                 yield fault
 
 
-def _check(conf_dir: Path, name: str, options: argparse.Namespace) -> None:
-    if faults := list(override_faults(name, options.overrides)):
+@contextmanager
+def _hydra(conf_dir: Path, name: str) -> Iterator[None]:
+    """Hydra ready to compose; what it refuses itself is a ConfigError."""
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir.resolve()), job_name=name):
+            yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(str(error)) from error
+
+
+def _refuse(name: str, overrides: Sequence[str]) -> None:
+    if faults := list(override_faults(name, overrides)):
         raise ConfigError(*faults)
-    sweeps = any(
-        override.is_sweep_override() for override in OverridesParser.create().parse_overrides(options.overrides)
-    )
-    if not (sweeps or options.multirun or options.cfg or options.info):
-        plainly_checked(compose(name, options.overrides), conf_dir, name)
 
 
 def _is_group(override: Override, loader: ConfigLoader) -> bool:
@@ -99,7 +118,7 @@ def _chosen(group: Override, known: list[str]) -> list[str]:
     return [str(option) for option in values]
 
 
-def _compositions(name: str, groups: Sequence[Override], loader: ConfigLoader) -> Iterator[DictConfig]:
+def _compositions(name: str, groups: Sequence[Override], loader: ConfigLoader) -> Iterator[dict[str, Any]]:
     """What the groups compose to, without any other override; in a sweep over options as often as needed to see all."""
     choices = [
         [f"{_qualified(group)}={option}" for option in _chosen(group, loader.get_group_options(group.key_or_group))]
@@ -109,7 +128,9 @@ def _compositions(name: str, groups: Sequence[Override], loader: ConfigLoader) -
     ]
     for chosen in zip_longest(*choices) if choices else [()]:
         overrides = [option or options[-1] for option, options in zip(chosen, choices, strict=True)]
-        yield compose(name, overrides, return_hydra_config=True)
+        config = OmegaConf.to_container(compose(name, overrides, return_hydra_config=True), resolve=False)
+        assert isinstance(config, dict)
+        yield {str(key): value for key, value in config.items()}
 
 
 def _qualified(group: Override) -> str:
@@ -131,13 +152,13 @@ def _leaves(where: str, value: Any) -> Iterator[str]:
         yield from _leaves(f"{where}.{key}", below)
 
 
-def _key_fault(config: DictConfig, dotted: str, loader: ConfigLoader) -> str | None:
+def _key_fault(config: Mapping[str, Any], dotted: str, loader: ConfigLoader) -> str | None:
     """What is wrong with the key of an override, if anything."""
     if "/" in dotted:
         folder = dotted.rpartition("/")[0]
         return no_such(dotted, dotted, [f"{folder}/{name}" for name in loader.list_groups(folder)], "group")
     keys = dotted.split(".")
-    node: Any = OmegaConf.to_container(config, resolve=False)
+    node: Any = config
     for depth, key in enumerate(keys):
         where = ".".join(keys[: depth + 1])
         if not isinstance(node, Mapping):
@@ -147,24 +168,38 @@ def _key_fault(config: DictConfig, dotted: str, loader: ConfigLoader) -> str | N
         if not node:
             return None  # an empty mapping is open
         if key not in node:
-            return _unknown(node, key, where, config, loader)
+            return _unknown_below(node, key, where) if depth else _unknown(config, key, loader)
         node = node[key]
     return None
 
 
-def _unknown(node: Mapping[str, Any], key: str, where: str, config: DictConfig, loader: ConfigLoader) -> str | None:
+def _unknown_below(node: Mapping[str, Any], key: str, where: str) -> str | None:
     known = {str(name) for name in node}
-    if target := node.get("_target_") or CALLED_WITH.get(where.rpartition(".")[0]):
+    target = node.get("_target_") or CALLED_WITH.get(where.rpartition(".")[0], "")
+    if target:
         hints, takes_any = parameters_of(target)
         if key in hints or key in META or takes_any:
             return None
         known |= set(hints)
-    if "." in where:
-        return no_such(where, key, known - META)
-    elsewhere = [f"{name!s}.{key}" for name, child in config.items() if isinstance(child, DictConfig) and key in child]
-    if elsewhere:
-        return f"{where}: no such key; did you mean {elsewhere[0]}?"
-    groups = set(loader.list_groups("")) - {"hydra"}
+    return no_such_argument(where, key, known - META, target)
+
+
+def _unknown(config: Mapping[str, Any], key: str, loader: ConfigLoader) -> str:
+    """What is wrong with the first word of a key; ``config`` tells in Hydra's own node which groups it offers."""
+    choices = config["hydra"]["runtime"]["choices"]
+    groups = {group: option for group, option in choices.items() if group.partition("/")[0] != "hydra"}
     if key in groups:
-        return f"{where}: no option chosen; first give {key}=<{'|'.join(loader.get_group_options(key))}>"
-    return no_such(where, key, (known | groups) - {"hydra"}, "key or group")
+        return _nothing_at(key, groups[key], loader.get_group_options(key))
+    children = config.keys() - {"hydra"}
+    for name in sorted(children):
+        if isinstance(config[name], Mapping) and key in config[name]:
+            return f"{key}: no such key; did you mean {name}.{key}?"
+    return no_such(key, key, children | groups.keys(), "key or group")
+
+
+def _nothing_at(group: str, option: str | None, known: Sequence[str]) -> str:
+    if option is not None:
+        return f"{group}: {group}={option} has no keys of its own; it sets those of other groups"
+    if known:
+        return f"{group}: no option chosen; first give {group}=<{'|'.join(known)}>"
+    return f"{group}: this group has no options yet"

@@ -84,7 +84,7 @@ def train(config: Config, run: Path) -> dict[str, float]:
     run.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(OmegaConf.create(dict(config)), run / CONFIG)  # resolved: it reads the same wherever it is read
     optimizer = partial(build(config["optimizer"]), lr=config["stage"]["learning_rate"])
-    module = TrainingModule(parts.model, optimizer, build(config["schedule"]))
+    module = TrainingModule(parts.model, optimizer, build(config["schedule"]), seed=config["seed"])
     _tell(config, parts, data.sources)
     return fit(
         module,

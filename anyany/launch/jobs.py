@@ -10,8 +10,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -85,16 +86,34 @@ def check_ranks(environment: Mapping[str, str], overrides: list[str]) -> None:
         raise ConfigError("run: each rank would name the run by its own clock; give run=<name>")
 
 
+def objective_faults(config: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the objective, told before anything is trained."""
+    if config.get("objective") is None:
+        return
+    from anyany.models.anyany import TERMS  # heavy: most configs have no objective
+
+    name, validated = config["objective"], config["stage"]["val_every"] is not None
+    train, val = ([f"{prefix}/{term}" for term in TERMS] for prefix in ("train", "val"))
+    if name in val and not validated:
+        yield f"objective={name}: nothing is validated; set stage.val_every"
+    elif name not in (known := [*train, *(val if validated else [])]):
+        yield no_such(f"objective={name}", name, known, "metric")
+
+
 def write_objective(metrics: Mapping[str, float], name: str | None, folder: Path) -> float | None:
     """Leaves the metric that a sweep minimises or maximises where the sweep finds it.
 
+    A run that was complete already trains and measures nothing; what it left then still holds.
+
     Raises:
-        ConfigError: if there is no such metric.
+        ConfigError: if the run gave no such metric.
     """
     if name is None:
         return None
+    if not metrics and (left := _left(folder)).get("name") == name:
+        return left["value"]
     if name not in metrics:
-        raise ConfigError(no_such(f"objective={name}", name, metrics, "metric"))
+        raise ConfigError(f"objective={name}: the run gave none; it gave {', '.join(sorted(metrics)) or 'nothing'}")
     if is_first_rank(os.environ):
         (folder / OBJECTIVE).write_text(json.dumps({"name": name, "value": metrics[name]}) + "\n")
     return metrics[name]
@@ -102,14 +121,18 @@ def write_objective(metrics: Mapping[str, float], name: str | None, folder: Path
 
 def read_objective(folder: Path) -> float | None:
     """The objective that a job left, or None if its config asks for none."""
-    path = folder / OBJECTIVE
-    return json.loads(path.read_text())["value"] if path.exists() else None
+    return _left(folder).get("value")
 
 
 def is_first_rank(environment: Mapping[str, str]) -> bool:
     """Whether this is the only process of the run or rank 0 of it."""
     ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
     return all(int(environment.get(name, 0)) == 0 for name in ranks)
+
+
+def _left(folder: Path) -> dict[str, Any]:
+    path = folder / OBJECTIVE
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def _quoted(value: str) -> str:

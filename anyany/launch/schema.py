@@ -1,6 +1,7 @@
 """The fixed part of a config: its keys and their types. What has a ``_target_`` is held against that instead."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args
 
@@ -85,7 +86,7 @@ class Train(Strict):
     experiment_name: str
     run: str
     seed: NonNegativeInt
-    level: str
+    level: Literal["easy", "standard", "hard"]  # a test holds them to the microworld's
     resume: bool
     objective: str | None
     paths: Paths
@@ -130,6 +131,9 @@ def schema_faults(config: Mapping[str, Any], schema: type[Strict]) -> Iterator[s
                 yield no_such(where, str(fault["loc"][-1]), _fields_at(schema, fault["loc"][:-1]))
             elif fault["type"] == "missing":
                 yield f"{where}: missing; add it"
+            elif fault["type"] == "literal_error":
+                options = re.findall(r"'(.*?)'", fault["ctx"]["expected"])
+                yield no_such(f"{where}={fault['input']}", str(fault["input"]), options, "option")
             else:
                 yield f"{where}: found {fault['input']!r}; give {wanted(fault['msg'])}"
 

@@ -5,7 +5,7 @@ Importing a target may be slow, so nothing here runs for ``--help`` and ``--cfg`
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import NoneType, SimpleNamespace, UnionType
@@ -13,9 +13,24 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from anyany.launch.errors import ConfigError, no_such, wanted
+from anyany.launch.errors import ConfigError, nearest, no_such, wanted
 
 META = frozenset({"_target_", "_partial_", "_args_", "_recursive_"})
+# Arguments that no node gives, because the code gives them itself: by target, with the place that they come from.
+ELSEWHERE = {
+    "lightning.Trainer": {
+        "max_steps": "belongs to the stage: stage.max_steps",
+        "max_epochs": "belongs to the stage: stage.max_epochs",
+        "val_check_interval": "belongs to the stage: stage.val_every",
+        "check_val_every_n_epoch": "belongs to the stage: stage.val_every",
+        "limit_val_batches": "belongs to the stage: stage.val_every, null to validate nothing",
+        "accumulate_grad_batches": "belongs to the data: data.num_micro",
+        "default_root_dir": "is the folder of the run: run=<name>, paths.outputs=<folder>",
+        "logger": "is a group: logger=<option>",
+        "callbacks": "is a group: callbacks=<option>",
+        "plugins": "is not taken: training writes its checkpoints with a plugin of its own",
+    },
+}
 _SCALARS = (bool, int, float, str, Path, NoneType, Any, ...)
 _CONTAINERS = (list, tuple, dict, Sequence, Mapping)
 
@@ -55,7 +70,7 @@ def target_faults(node: Any, where: str, labels: frozenset[str] = frozenset(), t
 
 
 def parameters_of(target: str) -> tuple[dict[str, Any], bool]:
-    """Names and type hints of what ``target`` takes, and whether it takes any other name too.
+    """Names and type hints of what a node may give to ``target``, and whether it takes any other name too.
 
     Raises:
         ConfigError: if there is no such class or function.
@@ -65,7 +80,17 @@ def parameters_of(target: str) -> tuple[dict[str, Any], bool]:
     kinds = inspect.Parameter
     parameters = [p for p in inspect.signature(called).parameters.values() if p.kind is not kinds.VAR_POSITIONAL]
     hints = {p.name: _resolved(p.annotation, code) for p in parameters if p.kind is not kinds.VAR_KEYWORD}
-    return hints, any(p.kind is kinds.VAR_KEYWORD for p in parameters)
+    given = {name: hint for name, hint in hints.items() if name not in ELSEWHERE.get(target, {})}
+    return given, any(p.kind is kinds.VAR_KEYWORD for p in parameters)
+
+
+def no_such_argument(where: str, found: str, known: Iterable[str], target: str, kind: str = "key") -> str:
+    """The refusal of what ``target`` does not take from a node, with the nearest name or the place of what was meant."""
+    places = ELSEWHERE.get(target, {})
+    meant = nearest(found, {*known, *places})
+    if meant not in places:
+        return no_such(where, found, known, kind)
+    return f"{where}: {'' if meant == found else f'no such {kind}; {meant} '}{places[meant]}"
 
 
 def _argument_faults(node: Mapping[str, Any], where: str, labels: frozenset[str], target: str) -> Iterator[str]:
@@ -80,7 +105,7 @@ def _argument_faults(node: Mapping[str, Any], where: str, labels: frozenset[str]
         if key in hints:
             yield from _type_faults(node[key], hints[key], _join(where, key))
         elif key not in labels and not takes_any:
-            yield no_such(_join(where, key), key, hints, f"argument of {target.rpartition('.')[2]}")
+            yield no_such_argument(_join(where, key), key, hints, target, f"argument of {target.rpartition('.')[2]}")
 
 
 def _type_faults(value: Any, hint: Any, where: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ import torch
 
 from anyany.data.order import Ref
 from anyany.data.samples import SampleReader
-from anyany.launch.checks import composed
+from anyany.launch.command_line import composed
 from anyany.launch.errors import ConfigError
 from anyany.launch.experiment import assembled, data_of
 from anyany.media.table import MEDIA

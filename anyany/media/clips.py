@@ -76,6 +76,8 @@ def encode_mp4(frames_FCHW: Tensor, frame_rate_hz: float) -> bytes:
 def _frames_by_time(container: InputContainer, num_frames: int) -> Iterator[np.ndarray]:
     """The frames shown in the middle of each of ``num_frames`` equal intervals, as uint8 [H, W, 3]."""
     stream = container.streams.video[0]
+    if stream.codec_context is None:  # typed as always there, but not where the codec's name is damaged
+        raise ValueError("it has no known codec")
     stream.codec_context.thread_count = 1
     packets = list(container.demux(stream))  # compressed, so small; the last, empty one flushes the decoder
     start, end, has_times = _span(packets)

@@ -52,7 +52,7 @@ def _audio(data: bytes, spec: MediaSpec) -> "Tensor":
 MEDIA: dict[str, MediaKind] = {
     "image": MediaKind(("jpg", "jpeg", "png", "webp", "gif", "bmp", "tiff"), _image),
     "video": MediaKind(("mp4", "webm", "mkv", "avi", "mov"), _video),
-    "audio": MediaKind(("wav", "flac", "mp3", "ogg"), _audio),
+    "audio": MediaKind(("wav", "flac", "mp3", "ogg", "m4a"), _audio),
 }
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from anyany.messages.types import Conversation, Media, Message, MessageError, Text, system
 from anyany.messages.vocabulary import Vocabulary
+from anyany.ops.losses import IGNORE_INDEX
 
-IGNORE_INDEX = -100
 NO_SLOT = -1
 Ints = NDArray[np.int64]
 

@@ -1,7 +1,7 @@
 """The one form of a sample, of a chat and of a request: messages whose content is a tuple of text and media parts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anyany.media.table import MEDIA
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 ROLES = ("system", "user", "assistant")
 _PLACES = ("member", "path", "data", "tensor")
+_WRITTEN = ("member", "path", "caption")  # of a media part, in plain data
 
 
 class MessageError(ValueError):
@@ -155,14 +156,17 @@ def _part_from(entry: Any, where: str) -> Part:
     if not isinstance(entry, Mapping) or "type" not in entry:
         raise MessageError(f"{where}: found {_shown(entry)}; give {{type, ...}} with type text or {', '.join(MEDIA)}")
     kind, rest = entry["type"], {key: value for key, value in entry.items() if key != "type"}
-    allowed = {"text"} if kind == "text" else {f.name for f in fields(Media)} - {"modality"}
+    if not isinstance(kind, str):
+        raise MessageError(f"{where}: type is {_shown(kind)}; give text or one of {', '.join(MEDIA)}")
+    allowed = {"text"} if kind == "text" else set(_WRITTEN)
     if unknown := sorted(set(rest) - allowed):
         raise MessageError(f"{where} ({kind}): unknown key {unknown[0]!r}; use {', '.join(sorted(allowed))}")
-    if kind == "text":
-        if not isinstance(rest.get("text"), str):
-            raise MessageError(f"{where} (text): text is {_shown(rest.get('text'))}; give a string")
-        return Text(rest["text"])
-    return Media(kind, **rest)
+    if kind == "text" and "text" not in rest:
+        raise MessageError(f"{where} (text): no text; give a string")
+    for name, value in rest.items():
+        if not (isinstance(value, str) and is_text(value)) and not (value is None and kind != "text"):
+            raise MessageError(f"{where} ({kind}): {name} is {_shown(value)}; give a string of whole characters")
+    return Text(rest["text"]) if kind == "text" else Media(kind, **rest)
 
 
 def _part_to(part: Part, index: int) -> dict[str, Any]:
@@ -170,8 +174,13 @@ def _part_to(part: Part, index: int) -> dict[str, Any]:
         return {"type": "text", "text": part.text}
     if part.data is not None or part.tensor is not None:
         raise MessageError(f"message {index}: {part.modality} held in memory cannot be written; store it as a member")
-    held = {name: getattr(part, name) for name in ("member", "path", "caption") if getattr(part, name) is not None}
+    held = {name: getattr(part, name) for name in _WRITTEN if getattr(part, name) is not None}
     return {"type": part.modality, **held}
+
+
+def is_text(value: str) -> bool:
+    """Whether a string has a UTF-8 form: JSON can hold half of a character, which no tokenizer takes."""
+    return not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def _shown(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from anyany.microworld.scenes import DIRECTIONS, Beeps, Clip, Group, Picture, Scene, Thing
-from anyany.microworld.words import NUMBERS, chance, fill, pick, plural
+from anyany.microworld.words import NUMBERS, be, chance, fill, pick, plural
 
 GROUPS = ("{n} {size} {color} {shape}", "{n} {size} {color} {shape}", "{n} {size} {shape} in {color}")
 BEEPS = ("{n} {length} {pitch} {timbre}", "{n} {length} {timbre} with a {pitch_noun} pitch")
@@ -146,7 +146,7 @@ def unsaid(thing: Thing, *names: str) -> Thing:
 
 
 def _slots(scene: Scene, rng: np.random.Generator) -> dict[str, str]:
-    slots = {"is": "is" if scene.things[0].number == 1 else "are"}
+    slots = {"is": be(scene.things[0].number)}
     things: tuple[Thing, ...] = scene.things
     for name, thing in zip("ab", things, strict=False):
         slots[name] = phrase(thing, rng)
@@ -185,7 +185,7 @@ def _beeps(beeps: Beeps, rng: np.random.Generator) -> str:
         n=_number(beeps.number, rng),
         length=beeps.length or "",
         pitch=pick(rng, PITCHES.get(beeps.pitch, ("",))),
-        pitch_noun=beeps.pitch,
+        pitch_noun=PITCHES[beeps.pitch][0] if beeps.pitch else "",
         timbre=plural(pick(rng, TIMBRES.get(beeps.timbre, ("sound",))), beeps.number),
         glide=beeps.glide or "",
         glides=gliding[finite(beeps.number)],

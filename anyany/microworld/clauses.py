@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from anyany.microworld.captions import GLIDES, PLACES, RELATIONS, SPEEDS, finite, moving
+from anyany.microworld.captions import GLIDES, PITCHES, PLACES, RELATIONS, SPEEDS, finite, moving
 from anyany.microworld.scenes import Beeps, Group, Scene
-from anyany.microworld.words import fill, pick, plural, with_article
+from anyany.microworld.words import be, fill, pick, plural, with_article
 
 MEDIA_NOUNS = {"image": ("picture", "image"), "video": ("clip", "video"), "audio": ("recording",)}
 
@@ -61,12 +61,7 @@ def complement(name: str, value: Any, number: int, rng: np.random.Generator) -> 
         return with_article(value, number)
     if name == "place":
         return pick(rng, PLACES[value])
-    return {"middle": "medium"}.get(value, value) if name == "pitch" else str(value)
-
-
-def be(number: int) -> str:
-    """``is`` or ``are``."""
-    return "is" if number == 1 else "are"
+    return PITCHES[value][0] if name == "pitch" else str(value)
 
 
 def they(number: int) -> str:

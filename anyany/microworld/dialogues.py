@@ -37,12 +37,12 @@ def main_scene(dialogue: Dialogue) -> Scene | None:
 
 
 def is_allowed(dialogue: Dialogue, novel: bool) -> bool:
-    """Whether the main scene holds a novel pair (``novel``), or no scene and no text does."""
-    if novel:
-        main = main_scene(dialogue)
-        return main is None or bool(novel_pairs(main))
+    """Whether no scene and no text holds a novel pair; or (``novel``) the main scene does, or where none is, a text."""
     parts = [part for message in dialogue.messages for part in message.content]
     texts = [part.text if isinstance(part, Text) else part.caption or "" for part in parts]
+    if novel:
+        main = main_scene(dialogue)
+        return bool(novel_pairs(main)) if main else any(map(text_novel_pairs, texts))
     return not any(map(novel_pairs, dialogue.scenes.values())) and not any(map(text_novel_pairs, texts))
 
 

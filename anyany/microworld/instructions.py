@@ -20,7 +20,7 @@ ONE_WORD: dict[str, tuple[tuple[str, ...], Callable[[str], str]]] = {
     "spell": (("spell {w}.", "how do you spell {w}?", "spell the word {w}."), "-".join),
     "first": (("what is the first letter of {w}?", "with which letter does {w} begin?"), lambda word: word[0]),
     "last": (("what is the last letter of {w}?", "with which letter does {w} end?"), lambda word: word[-1]),
-    "letters": (("how many letters has {w}?", "count the letters of {w}."), lambda word: NUMBERS[len(word)]),
+    "letters": (("how many letters does {w} have?", "count the letters of {w}."), lambda word: NUMBERS[len(word)]),
     "echo": (("say {w}.", "just say the word {w}.", "repeat after me: {w}"), str),
 }
 TWICE = ("say {w} {n} times.", "repeat the word {w} {n} times.", "write {w} {n} times.")

@@ -8,7 +8,7 @@ import numpy as np
 
 from anyany.microworld.captions import RELATIONS as RELATION_PHRASES
 from anyany.microworld.captions import phrase
-from anyany.microworld.clauses import be, complement, is_verbal, predicate, refer, related, they
+from anyany.microworld.clauses import complement, is_verbal, predicate, refer, related, they
 from anyany.microworld.levels import novel_pairs
 from anyany.microworld.oracles.captions import text_novel_pairs
 from anyany.microworld.scenes import (
@@ -29,7 +29,7 @@ from anyany.microworld.scenes import (
     Thing,
     to_json,
 )
-from anyany.microworld.words import NUMBERS, Exchange, chance, fill, pick, sentence, with_article
+from anyany.microworld.words import NUMBERS, Exchange, be, chance, fill, pick, sentence, with_article
 
 VALUES: dict[str, tuple[Any, ...]] = {
     "number": tuple(range(1, 7)),
@@ -46,14 +46,14 @@ VALUES: dict[str, tuple[Any, ...]] = {
 }
 ASKED = {
     "number": ("how many {many} are there?", "how many {many} do you {see}?", "count the {many}."),
-    "color": ("what color {is} the {one}?", "which color {does} the {one} have?", "tell me the color of the {one}."),
-    "shape": ("what shape {is} the {one}?", "which shape {does} the {one} have?", "tell me the shape of the {one}."),
+    "color": ("what color {is} the {one}?", "which color {is} the {one}?", "tell me the color of the {one}."),
+    "shape": ("what shape {is} the {one}?", "name the shape of the {one}.", "tell me the shape of the {one}."),
     "size": ("{is} the {one} small or large?", "what size {is} the {one}?", "how large {is} the {one}?"),
     "place": ("where {is} the {one}?", "where do you see the {one}?", "tell me where the {one} {is}."),
     "motion": ("what {does} the {one} do?", "what happens to the {one}?", "how {does} the {one} move or change?"),
     "speed": ("how fast {does} the {one} move?", "{is} the {one} slow or fast?"),
     "timbre": ("what {is} the {one}?", "{is} the {one} {timbres}?"),
-    "pitch": ("what pitch {does} the {one} have?", "{is} the {one} low, medium or high?"),
+    "pitch": ("what is the pitch of the {one}?", "{is} the {one} low, medium or high?"),
     "length": ("how long {is} the {one}?", "{is} the {one} short or long?"),
     "glide": ("{does} the {one} rise, fall or stay flat?", "how does the pitch of the {one} change?"),
 }
@@ -143,7 +143,7 @@ def relation(scene: Picture, rng: np.random.Generator) -> Exchange:
     number, value = scene.groups[0].number, scene.relation
     if chance(rng, 0.4):
         where = pick(rng, RELATION_PHRASES[value or ""])
-        text = f"what {be(number)} {where} the {second}?"
+        text = f"what is {where} the {second}?"  # "are" would tell how many
         group = scene.groups[0]
         return Exchange(text, phrase(group, rng), {"scene": to_json(Picture((group,)))})
     if chance(rng, 0.5):

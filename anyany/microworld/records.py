@@ -21,8 +21,9 @@ from anyany.microworld.levels import LEVELS, Level, sample_scene
 from anyany.microworld.pictures import render_picture
 from anyany.microworld.scenes import SCENES, Clip, Picture, Scene, Sound, to_json
 from anyany.microworld.sounds import render_sound
-from anyany.microworld.texts import KINDS
+from anyany.microworld.texts import kinds_of
 from anyany.microworld.turns import EXTENSIONS
+from anyany.microworld.words import pick
 from anyany.seeds import rng_of
 
 Members = dict[str, bytes]  # extension -> bytes
@@ -56,10 +57,8 @@ def _pair(modality: str) -> Callable[[Level, np.random.Generator, bool], Members
 
 
 def _text(held_out: bool) -> Callable[[Level, np.random.Generator, bool], Members]:
-    kinds = [kind for kind in KINDS.values() if kind.held_out == held_out]
-
     def make(level: Level, rng: np.random.Generator, novel: bool) -> Members:
-        sample = kinds[rng.integers(len(kinds))].draw(level, rng, novel)
+        sample = pick(rng, kinds_of(novel, held_out)).draw(level, rng, novel)
         told = {"kind": sample.kind, "answers": {"1": sample.answer}}
         return {"json": _bytes({"messages": messages_to_json(sample.messages)}), "scene.json": _bytes(told)}
 

@@ -8,7 +8,7 @@ from anyany.microworld.words import Exchange, chance, fill, pick, sentence, type
 HELLOS = ("hello", "hi", "hey", "good morning", "good evening", "hi there", "hello there", "good day")
 # What is said, and what may be replied; every reply fits every line of its row.
 _TOPICS = """
-how are you? | how is it going? | how do you do today? | are you well? -> I am fine, thank you. | Very well, thanks.
+how are you? | how is it going? | how are you today? | are you well? -> I am fine, thank you. | Very well, thanks.
 thank you | thanks a lot | many thanks | that was very kind | great, thank you -> You are welcome. | My pleasure.
 goodbye | bye | see you tomorrow | i have to go now | good night -> Goodbye! | See you soon!
 who are you? | what are you? | are you a person? -> I am a small language model. | I am a computer program.
@@ -24,7 +24,7 @@ it is raining | the rain does not stop | it rains again -> Take your umbrella wi
 the sun is shining | what a fine day | the weather is so nice -> A good day for a walk. | Enjoy the sun!
 do you like music? | do you listen to music? -> Yes, I like sounds of all kinds.
 do you like pictures? | do you like to draw? -> Yes, I like to draw simple pictures.
-tell me a joke | make me laugh | say something funny -> What did one wall say to the other? We meet at the corner.
+tell me a joke | make me laugh | say something funny -> What did one wall say to the other? I'll meet you at the corner.
 i am sorry | excuse me | that was my mistake -> No problem. | That is all right.
 you are wrong | that is not right | that is not what i asked for -> I am sorry. Let me try again.
 well done | good job | that was perfect | very nice work -> Thank you! | I am glad you like it.

@@ -31,11 +31,15 @@ class TextSample:
 class Kind:
     draw: Callable[[Level, np.random.Generator, bool], TextSample]
     held_out: bool = False  # of the mixtures of all stages
+    novel: bool = False  # whether it can hold a novel pair, and then does where one is wanted; to others it is the same
 
 
 SHOWN = ("here is a {what}: {text}.", "this is a {what}: {text}.", "the {what}: {text}.", "imagine a {what}: {text}.")
-DESCRIBE = ("describe it.", "describe the {what}.", "what does the {what} show?", "say it in other words.")
-DESCRIBE_SOUND = ("describe it.", "describe the {what}.", "what do you hear?", "say it in other words.")
+_DESCRIBE = ("describe it.", "describe the {what}.")
+DESCRIBE = dict.fromkeys(SCENES, (*_DESCRIBE, "what does the {what} show?")) | {
+    "audio": (*_DESCRIBE, "what do you hear?")
+}
+REPHRASE = "say it in other words."  # of a description alone: shown media have no words yet
 NOT_SAID = ("not said", "That is not said.", "It is not said.")
 ORDINALS = ("first", "second", "third")
 
@@ -50,7 +54,8 @@ def question_over_one(level: Level, rng: np.random.Generator, novel: bool) -> Ex
 def question_over_several(level: Level, rng: np.random.Generator, novel: bool) -> Exchange:
     """Two or three descriptions, and a question on one of them."""
     scenes = [sample_scene(pick(rng, list(SCENES)), level, rng, novel) for _ in range(int(rng.integers(2, 4)))]
-    nouns = [pick(rng, MEDIA_NOUNS[scene.modality]) for scene in scenes]
+    called = {modality: pick(rng, MEDIA_NOUNS[modality]) for modality in SCENES}
+    nouns = [called[scene.modality] for scene in scenes]
     names = [f"{ORDINALS[nouns[:i].count(n)]} {n}" if nouns.count(n) > 1 else n for i, n in enumerate(nouns)]
     shown = [f"the {name}: {noun(scene, rng)}." for name, scene in zip(names, scenes, strict=True)]
     index = int(rng.integers(len(scenes)))
@@ -91,7 +96,7 @@ def describe(level: Level, rng: np.random.Generator, novel: bool) -> Exchange:
     """A description in the context, to be told in other words: later the media themselves stand in its place."""
     scene = sample_scene(pick(rng, list(SCENES)), level, rng, novel)
     what = pick(rng, MEDIA_NOUNS[scene.modality])
-    asked = fill(pick(rng, DESCRIBE_SOUND if isinstance(scene, Sound) else DESCRIBE), what=what)
+    asked = fill(pick(rng, (*DESCRIBE[scene.modality], REPHRASE)), what=what)
     return Exchange(_typed(rng, _shown(scene, rng, what), asked), caption(scene, rng), {"scene": to_json(scene)})
 
 
@@ -100,25 +105,29 @@ def _plain(draw: Callable[[np.random.Generator], Exchange]) -> Callable[[Level, 
 
 
 def _kind(
-    name: str, draw: Callable[[Level, np.random.Generator, bool], Exchange], held_out: bool = False
+    name: str,
+    draw: Callable[[Level, np.random.Generator, bool], Exchange],
+    held_out: bool = False,
+    can_be_novel: bool = False,
 ) -> tuple[str, Kind]:
     def sample(level: Level, rng: np.random.Generator, novel: bool) -> TextSample:
+        novel = novel and can_be_novel
         for _ in range(1_000):
             request, reply, answer = draw(level, rng, novel)
-            if novel or not text_novel_pairs(f"{request}\n{reply}"):
+            if bool(text_novel_pairs(f"{request}\n{reply}")) == novel:
                 return TextSample(name, [user(request), assistant(reply)], answer)
-        raise AssertionError(f"no text of kind {name!r} without a novel pair in 1,000 draws")
+        raise AssertionError(f"no text of kind {name!r} with novel={novel} in 1,000 draws")
 
-    return name, Kind(sample, held_out)
+    return name, Kind(sample, held_out, can_be_novel)
 
 
 KINDS: dict[str, Kind] = dict(
     [
-        _kind("describe", describe),
-        _kind("question", question_over_one),
-        _kind("question_of_several", question_over_several),
+        _kind("describe", describe, can_be_novel=True),
+        _kind("question", question_over_one, can_be_novel=True),
+        _kind("question_of_several", question_over_several, can_be_novel=True),
         _kind("unsaid", unsaid_in_one),
-        _kind("order", order_in_one),
+        _kind("order", order_in_one, can_be_novel=True),
         _kind("sums", _plain(sums.story)),
         _kind("talk", _plain(talk.passing)),
         _kind("names", _plain(talk.meeting)),
@@ -127,6 +136,15 @@ KINDS: dict[str, Kind] = dict(
         _kind("talk_facts", _plain(talk.common), held_out=True),
     ]
 )
+
+
+def kinds_of(novel: bool, held_out: bool = False) -> list[Kind]:
+    """The kinds to draw from; of the ``novel`` split only those that can hold a novel pair.
+
+    The held-out kinds speak of no scenes: to them the split makes no difference.
+    """
+    kinds = [kind for kind in KINDS.values() if kind.held_out == held_out]
+    return [kind for kind in kinds if kind.novel or held_out or not novel]
 
 
 def _shown(scene: Scene, rng: np.random.Generator, what: str | None = None) -> str:

@@ -12,14 +12,14 @@ import numpy as np
 
 from anyany.messages.types import Media, Message, Part, assistant, user
 from anyany.microworld.captions import caption, noun
-from anyany.microworld.clauses import MEDIA_NOUNS, be, inside
+from anyany.microworld.clauses import MEDIA_NOUNS, inside
 from anyany.microworld.levels import Level, sample_scene
 from anyany.microworld.questions import question
 from anyany.microworld.scenes import SCENES, Scene, to_json
-from anyany.microworld.texts import DESCRIBE, DESCRIBE_SOUND, KINDS
+from anyany.microworld.texts import DESCRIBE, kinds_of
 from anyany.microworld.wishes import VERBS
 from anyany.microworld.wishing import dependent, named
-from anyany.microworld.words import chance, fill, pick, sentence, typed
+from anyany.microworld.words import be, chance, fill, pick, sentence, typed
 
 EXTENSIONS = {"image": "jpg", "video": "mp4", "audio": "flac"}
 AGREED = ("", "", "Sure! ", "Of course. ", "All right. ")
@@ -58,8 +58,12 @@ class Draw:
     rng: np.random.Generator
     novel: bool
 
+    def now_novel(self) -> bool:
+        """Of what a novel dialogue holds, most has a novel pair, but not all."""
+        return self.novel and chance(self.rng, 0.7)
+
     def scene(self, modality: str) -> Scene:
-        return sample_scene(modality, self.level, self.rng, self.novel and chance(self.rng, 0.7))
+        return sample_scene(modality, self.level, self.rng, self.now_novel())
 
     def say(self, *parts: Part | str) -> None:
         """The user's message; its text stands before or behind its media."""
@@ -89,8 +93,8 @@ class Draw:
 
 def talk(draw: Draw) -> None:
     """A turn of text alone."""
-    name = pick(draw.rng, [name for name, kind in KINDS.items() if not kind.held_out])
-    sample = KINDS[name].draw(draw.level, draw.rng, draw.novel)
+    novel = draw.now_novel()
+    sample = pick(draw.rng, kinds_of(novel)).draw(draw.level, draw.rng, novel)
     draw.say(*sample.messages[0].content)
     draw.reply(*sample.messages[1].content, answer=sample.answer)
 
@@ -110,8 +114,7 @@ def ask_about(draw: Draw, modality: str) -> None:
     """A turn that shows something and asks what it is, or about it."""
     scene = draw.scene(modality)
     if chance(draw.rng, 0.4):
-        asked = pick(draw.rng, DESCRIBE_SOUND if modality == "audio" else DESCRIBE[:3])
-        request = fill(asked, what=pick(draw.rng, MEDIA_NOUNS[modality]))
+        request = fill(pick(draw.rng, DESCRIBE[modality]), what=pick(draw.rng, MEDIA_NOUNS[modality]))
         reply, answer = caption(scene, draw.rng), {"scene": to_json(scene)}
     else:
         request, reply, answer = question(scene, draw.rng)

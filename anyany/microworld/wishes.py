@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from anyany.microworld.captions import GLIDES, RELATIONS, SPEEDS, moving, noun, unsaid
+from anyany.microworld.captions import GLIDES, PITCHES, RELATIONS, SPEEDS, moving, noun, unsaid
 from anyany.microworld.clauses import complement, inside, is_verbal, predicate, refer, they
 from anyany.microworld.scenes import DIRECTIONS, SCENES, Group, Picture, Scene, Thing
 from anyany.microworld.words import NUMBERS, chance, fill, pick, plural, sentence
 
+# Where the second group stands, as seen from the first, by the relation of the first to the second.
+SECOND = {"left of": "to their right", "right of": "to their left", "above": "below them", "below": "above them"}
 VERBS = {"image": ("draw", "paint"), "video": ("show", "animate"), "audio": ("play", "make")}
 
 
@@ -39,13 +41,10 @@ class Count:
         if len(source.things) == 1 and chance(rng, 0.4):
             one = noun(rebuilt(self.wanted, replace(self.wanted.things[0], number=1)), rng)
             return f"{verb} {one} for each {refer(source, 0, rng, 'number', number=1)} {where}."
-        counts = [self._count(source, index, rng) for index in range(len(source.things))]
-        if len(counts) == 1:
-            return f"{verb} {counts[0]} {where}."
-        between = (
-            " " + pick(rng, RELATIONS[self.wanted.relation or ""]) if isinstance(self.wanted, Picture) else ", then"
-        )
-        return f"{verb} {counts[0]}{between} {counts[1]}."
+        first, *others = [self._count(source, index, rng) for index in range(len(source.things))]
+        relation = getattr(self.wanted, "relation", None)
+        then = f"and {SECOND[relation]}" if relation else "then"
+        return f"{verb} {', '.join((f'{first} {where}', *(f'{then} {other}' for other in others)))}."
 
     def _count(self, source: Scene, index: int, rng: np.random.Generator) -> str:
         thing = replace(self.wanted.things[index], number=2)
@@ -133,12 +132,12 @@ class Keep:
 
     def ask(self, source: Scene, rng: np.random.Generator) -> str:
         """The request, beside this source."""
-        verb = pick(rng, VERBS[self.modality])
+        verb, where = pick(rng, VERBS[self.modality]), inside(source.modality, rng)
         if source.modality == self.modality:
             return f"{verb} {self._change(source, rng)}."
         if self.modality == "image":
-            return f"{verb} {self._drawing(source, rng)}."
-        parts = [self._showing(source, index, rng) for index in range(len(source.things))]
+            return f"{verb} {self._drawing(source, where, rng)}."
+        parts = [self._showing(source, index, where, rng) for index in range(len(source.things))]
         return f"{verb} {', then '.join(parts)}."
 
     def _change(self, source: Scene, rng: np.random.Generator) -> str:
@@ -154,11 +153,10 @@ class Keep:
         return (
             f"the same, but with the {refer(source, index, rng, name)} {how}"
             if len(self.given) > 1
-            else f"{general} {how}"
+            else f"{general}, but {how}"
         )
 
-    def _drawing(self, source: Scene, rng: np.random.Generator) -> str:
-        where = inside(source.modality, rng)
+    def _drawing(self, source: Scene, where: str, rng: np.random.Generator) -> str:
         if len(source.things) == 2:
             relation = pick(rng, RELATIONS[self.relation or ""])
             return f"the {refer(source, 0, rng)} {where} {relation} the {refer(source, 1, rng)}"
@@ -173,12 +171,12 @@ class Keep:
         )
         return f"{look}, {complement('place', given['place'], 1, rng)}" if "place" in given else look
 
-    def _showing(self, source: Scene, index: int, rng: np.random.Generator) -> str:
+    def _showing(self, source: Scene, index: int, where: str, rng: np.random.Generator) -> str:
         several = source.things[index].number > 1
         noun_ = refer(source, index, rng)
         given = dict(self.given[index])
         group = Group(1, "", "", motion=given["motion"], speed=given.get("speed"))
-        return f"{'one of the' if several else 'the'} {noun_} {inside(source.modality, rng)} {moving(group, 2, rng)}"
+        return f"{'one of the' if several else 'the'} {noun_} {where} {moving(group, 2, rng)}"
 
 
 Wish = Count | Case | Keep
@@ -202,5 +200,5 @@ def _how(thing: Thing, name: str, rng: np.random.Generator) -> str:
     if name == "color":
         return f"in {value}"
     if name == "pitch":
-        return f"with a {value} pitch"
-    return f"but {value}" if name in ("size", "length") else complement(name, value, thing.number, rng)
+        return f"at a {PITCHES[value][0]} pitch"
+    return complement(name, value, thing.number, rng)

@@ -1,13 +1,13 @@
 """Which wish stands beside a source: drawn at random, and until every scene it could lead to is allowed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
 from anyany.microworld.captions import noun
-from anyany.microworld.levels import Level, novel_pairs, sample_scene
+from anyany.microworld.levels import NOVEL_PAIRS, Level, novel_pairs, sample_scene
 from anyany.microworld.oracles.captions import text_novel_pairs
 from anyany.microworld.scenes import DIRECTIONS, Picture, Scene, Thing
 from anyany.microworld.wishes import Case, Count, Keep, Wish
@@ -80,21 +80,30 @@ def _count(source: Scene, modality: str, level: Level, rng: np.random.Generator,
 
 
 def _case(source: Scene, modality: str, level: Level, rng: np.random.Generator, novel: bool) -> Case:
-    """The value that the source has is in the table as often as any that is: the table does not give it away."""
+    """Each row of the table and ``otherwise`` hold as often as any other: the table does not give the source away.
+
+    Without ``novel`` no row puts a novel pair into words: ``if the yellow thing is a square``.
+    """
     seen, said = level.said[source.modality], level.said[modality]
     name = pick(rng, [n for n in said if n != "number"])
-    source_name = pick(rng, [n for n in seen if n != "number"])
     index = int(rng.integers(len(source.things)))
-    true = getattr(source.things[index], source_name)
+    thing: Thing = source.things[index]
+    source_name = pick(rng, [n for n in seen if n != "number" and getattr(thing, n) is not None])
+    true = getattr(thing, source_name)
+    others = [v for v in seen[source_name] if v != true and (novel or not _is_novel(thing, source_name, v))]
     values = [value for value in said[name] if name != "motion" or "speed" not in said or value in DIRECTIONS]
-    num_rows = int(rng.integers(1, min(3, len(values), len(seen[source_name]))))
-    others = [value for value in seen[source_name] if value != true]
+    num_rows = int(rng.integers(1, min(3, len(values), len(others) + 1)))
     when = [others[i] for i in rng.permutation(len(others))[:num_rows]]
-    if true is not None and not chance(rng, 1 / (num_rows + 1)):
+    if not chance(rng, 1 / (num_rows + 1)):
         when[int(rng.integers(num_rows))] = true
     then = [values[i] for i in rng.permutation(len(values))[: num_rows + 1]]
     wanted = sample_scene(modality, level, rng, novel)
     return Case(wanted, name, index, source_name, tuple(zip(when, then[:-1], strict=True)), then[-1])
+
+
+def _is_novel(thing: Thing, name: str, value: Any) -> bool:
+    changed = replace(thing, **{name: value})
+    return any(pair.is_in(changed) for pair in NOVEL_PAIRS)
 
 
 def _keep(source: Scene, modality: str, level: Level, rng: np.random.Generator, novel: bool) -> Keep:

@@ -34,9 +34,14 @@ def plural(noun: str, number: int) -> str:
     """The noun as it stands beside the number."""
     if number == 1:
         return noun
-    if noun.endswith("y"):
+    if re.search("[^aeiou]y$", noun):
         return noun[:-1] + "ies"
     return noun + ("es" if noun.endswith(("s", "x", "z", "ch", "sh")) else "s")
+
+
+def be(number: int) -> str:
+    """``is`` or ``are``."""
+    return "is" if number == 1 else "are"
 
 
 def with_article(noun: str, number: int) -> str:

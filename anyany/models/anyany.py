@@ -13,6 +13,7 @@ from anyany.ops.fuse import fuse
 from anyany.ops.losses import next_token_loss
 
 Term = tuple[Tensor, int]
+TERMS = ("text",)  # the loss terms that forward gives
 
 
 class AnyToAny(nn.Module):

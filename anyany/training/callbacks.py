@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 class StreamLedger(Callback):
     """After each step: the loader's cursor moves behind it, and this rank's ledger gets its line.
 
-    Both happen when the step has counted, not when its batch was handed over, and before a checkpoint of it is written
-    (Lightning runs checkpoint callbacks last). So a checkpoint, its cursor and the ledger cut back to it always agree.
+    Both happen when the step has counted, not when its batch was handed over. A checkpoint is written only when every
+    rank has written its line: so a checkpoint, its cursor and the ledgers cut back to it always agree.
     """
 
     def __init__(self, folder: str | Path):
@@ -28,7 +28,7 @@ class StreamLedger(Callback):
             step = trainer.train_dataloader.cursor.step  # type: ignore[union-attr]
             dropped = cut(self.folder, step)
             if dropped:
-                log.info("ledger: %d lines behind step %d dropped; those samples come again", dropped, step)
+                log.info("ledger: %d bytes behind step %d dropped; those samples come again", dropped, step)
         trainer.strategy.barrier("ledger cut back")
         self.ledger = Ledger(self.folder, trainer.global_rank)
 
@@ -39,6 +39,15 @@ class StreamLedger(Callback):
         trainer.train_dataloader.counted(batch)  # type: ignore[union-attr]
         self.ledger.write(batch.index, batch.micro_batches)
 
-    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if self.ledger is not None:
-            self.ledger.close()
+            self.ledger.sync()
+            trainer.strategy.barrier("every rank's ledger written")
+
+    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        if self.ledger is None:
+            return
+        self.ledger.close()
+        self.ledger = None
+        for (source, kind), number in sorted(trainer.train_dataloader.guard.holes.items()):  # type: ignore[union-attr]
+            log.warning("source %s: %d records left out on rank %d: %s", source, number, trainer.global_rank, kind)

@@ -47,6 +47,13 @@ class LatestCheckpoint(Checkpoint):
         if trainer.global_step % self.every == 0:
             self.save(trainer)
 
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        if trainer.is_global_zero:  # what a kill between two steps of saving has left
+            latest = latest_checkpoint(self.run)
+            for stray in [*(self.run / CHECKPOINTS).glob("*.tmp"), *(self.run / CHECKPOINTS).glob("*.ckpt")]:
+                if stray != latest:
+                    stray.unlink()
+
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         if trainer.global_step % self.every:
             self.save(trainer)

@@ -78,7 +78,9 @@ class StreamDataModule(LightningDataModule):
             without = ", ".join(s.name for s in self.sources if s.weight is None)
             raise ValueError(f"sources without a weight beside sources with one: {without}; give all of them one")
         lengths = LengthTables(self.sources, self.reader, self.vocabulary, self.cache_dir) if self.packed else None
-        orders = [SourceOrder(s.name, s.shard_sizes, self.seed, self.window_shards) for s in self.sources]
+        orders = [
+            SourceOrder(s.name, s.shard_sizes, self.seed, self.window_shards, digest=s.digest) for s in self.sources
+        ]
         return Plan(
             orders,
             self.global_batch,
@@ -104,19 +106,21 @@ class StreamDataModule(LightningDataModule):
     def val_dataloader(self) -> StepLoader | list:
         if not self.val_sources:
             return []
-        orders = [SourceOrder(s.name, s.shard_sizes, self.seed, shuffle=False) for s in self.val_sources]
+        orders = [
+            SourceOrder(s.name, s.shard_sizes, self.seed, shuffle=False, digest=s.digest) for s in self.val_sources
+        ]
         plan = Plan(orders, self.global_batch, shuffle=False)
         return self._loader(plan, self.val_sources, plan.num_steps(1))
 
-    def micro_batches(self, sources: Sequence[Source]) -> MicroBatches:
-        """Rows of references to batches, for one rank's workers."""
+    def micro_batches(self, sources: Sequence[Source], width: int | None = None) -> MicroBatches:
+        """Rows of references to batches, for one rank's workers; ``width`` pads every row to so many tokens."""
         samples = SampleReader(sources, self.reader, self.vocabulary, self.preprocess, self.max_tokens)
-        return MicroBatches(samples, self.max_tokens if self.packed else None)
+        return MicroBatches(samples, width)
 
     def _loader(self, plan: Plan, sources: Sequence[Source], num_steps: int) -> StepLoader:
         return StepLoader(
             plan,
-            self.micro_batches(sources),
+            self.micro_batches(sources, plan.max_tokens),
             num_steps,
             rank=self.trainer.global_rank if self.trainer else 0,
             num_ranks=self.trainer.world_size if self.trainer else 1,

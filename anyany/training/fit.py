@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import lightning
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 
-from anyany.runs import LEDGER, checkpoint_step, latest_checkpoint
+from anyany.faults import UserError
+from anyany.runs import CONFIG, LEDGER, checkpoint_step, claimed, latest_checkpoint
 from anyany.training.callbacks import StreamLedger
 from anyany.training.checkpoints import AtomicCheckpointIO, LatestCheckpoint
 from anyany.training.datamodule import StreamDataModule
@@ -56,7 +58,7 @@ def fit(
         callbacks=[StreamLedger(run / LEDGER), LatestCheckpoint(run, save_every), *progress, *callbacks],
         plugins=[AtomicCheckpointIO()],
     )
-    with closed_process_group():
+    with closed_process_group(), claimed(run) if one.is_global_zero else nullcontext():
         one.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         metrics = {name: float(value) for name, value in one.callback_metrics.items()}
     log.info("next: python eval.py run=%s", os.path.relpath(run))
@@ -67,9 +69,11 @@ def validate(module: TrainingModule, data: StreamDataModule, run: Path, trainer:
     """The loss terms of the run's last checkpoint over the validation sources of ``data``.
 
     Raises:
-        ValueError: there is no checkpoint.
+        UserError: there is no checkpoint.
     """
-    checkpoint = checkpoint_of(run, resume=True)
+    checkpoint = latest_checkpoint(run)
+    if checkpoint is None:
+        raise UserError(f"{run} has no checkpoint yet; train it first")
     one = Trainer(**{**trainer, "logger": False, "enable_model_summary": False, "enable_checkpointing": False})
     with closed_process_group():
         (metrics,) = one.validate(module, datamodule=data, ckpt_path=checkpoint, verbose=False, weights_only=True)
@@ -80,15 +84,17 @@ def checkpoint_of(run: Path, resume: bool) -> Path | None:
     """The run's last checkpoint where it is to be gone on with, None where it is to be begun.
 
     Raises:
-        ValueError: to resume there is no checkpoint, or without resuming there is one already.
+        UserError: to resume there is no run, or without resuming there is a checkpoint already.
     """
     found = latest_checkpoint(run)
-    if resume and found is None:
+    if resume and found is None and (run / CONFIG).exists():
+        log.info("%s was stopped before its first checkpoint: it begins anew", run)
+    elif resume and found is None:
         others = sorted(str(path.parent.parent) for path in run.parent.glob("*/checkpoints/*.ckpt"))
-        raise ValueError(f"{run} has no checkpoint to go on from; runs that have one: {', '.join(others) or 'none'}")
+        raise UserError(f"{run} has no checkpoint to go on from; runs that have one: {', '.join(others) or 'none'}")
     if not resume and found is not None:
         step = checkpoint_step(found)
-        raise ValueError(f"{run} has a checkpoint of step {step}; go on with resume=true, or give another run=<name>")
+        raise UserError(f"{run} has a checkpoint of step {step}; go on with resume=true, or give another run=<name>")
     if found is not None:
         log.info("going on from %s", found)
     return found

@@ -17,8 +17,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from anyany.data.loader import StepBatch
-
-Term = tuple[Tensor, int]
+from anyany.messages.collate import Batch
+from anyany.models.anyany import Term
+from anyany.seeds import digest_of
 
 
 class TrainingModule(LightningModule):
@@ -38,6 +39,7 @@ class TrainingModule(LightningModule):
         schedule: Callable[[int], float] = lambda step: 1.0,
         loss_weights: Mapping[str, float] | None = None,
         max_grad_norm: float | None = 1.0,
+        seed: int = 0,
     ):
         super().__init__()
         self.automatic_optimization = False
@@ -45,32 +47,44 @@ class TrainingModule(LightningModule):
         self.make_optimizer, self.schedule = optimizer, schedule
         self.loss_weights = dict(loss_weights or {})
         self.max_grad_norm = max_grad_norm
+        self.seed = seed
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer([p for p in self.model.parameters() if p.requires_grad])
         return {"optimizer": optimizer, "lr_scheduler": LambdaLR(optimizer, self.schedule)}
 
     def training_step(self, step: StepBatch, batch_idx: int) -> None:
+        self._seed_step(step)
         counts = self._sum_over_ranks(step.counts)
-        sums = dict.fromkeys(counts, 0.0)
+        sums: dict[str, float] = {}
         for number, batch in enumerate(step.micro_batches, 1):
             terms = self.model(batch)
-            loss = self._loss(terms, counts)
+            self._check_terms(terms, batch)
             with self._without_sync(unless=number == len(step.micro_batches)):
-                self.manual_backward(loss)
-            for name, (term, count) in terms.items():
-                assert count == batch.counts[name], f"{name}: the model counts {count}, the loader {batch.counts[name]}"
-                sums[name] += float(term.detach())
+                self.manual_backward(self._loss(terms, counts))
+            for name, (term, _) in terms.items():
+                sums[name] = sums.get(name, 0.0) + term.item()
         self._update()
         self._log("train", sums, counts)
 
     def validation_step(self, step: StepBatch, batch_idx: int) -> None:
         counts = self._sum_over_ranks(step.counts)
-        sums = dict.fromkeys(counts, 0.0)
+        sums: dict[str, float] = {}
         for batch in step.micro_batches:
             for name, (term, _) in self.model(batch).items():
-                sums[name] += float(term)
+                sums[name] = sums.get(name, 0.0) + term.item()
         self._log("val", sums, counts)
+
+    def _seed_step(self, step: StepBatch) -> None:
+        """What the model draws (dropout, noise) follows from seed, step and rank, so a resumed run draws the same."""
+        drawn = digest_of("step", self.seed, step.index, self.global_rank)
+        torch.manual_seed(int.from_bytes(drawn[:7], "little"))
+
+    def _check_terms(self, terms: Mapping[str, Term], batch: Batch) -> None:
+        for name, (_, count) in terms.items():
+            assert count == batch.counts[name], f"{name}: the model counts {count}, the loader {batch.counts[name]}"
+        if unknown := sorted(self.loss_weights.keys() - terms.keys()):
+            raise ValueError(f"loss_weights: no term {unknown[0]!r}; the model gives {', '.join(sorted(terms))}")
 
     def _loss(self, terms: Mapping[str, Term], counts: Mapping[str, int]) -> Tensor:
         """This micro-batch's part of the step's mean loss, times the ranks: gradients are averaged over them."""

@@ -2,7 +2,7 @@ from collections import Counter
 
 import torch
 
-from anyany.data.ledger import Ledger, count_holes, cut, entries, prove
+from anyany.data.ledger import Ledger, cut, entries, prove
 from anyany.messages.collate import Batch, Hole
 
 NOTHING = torch.zeros(0)
@@ -47,10 +47,12 @@ def test_cutting_back_drops_later_steps_and_torn_lines_of_every_rank(tmp_path):
         write(tmp_path, 6, rank)
     with open(tmp_path / "rank-00001.jsonl", "a") as file:
         file.write('{"step": 6, "sam')
-    assert cut(tmp_path, 4) == 2 + 3
+    before = sum(path.stat().st_size for path in tmp_path.iterdir())
+    dropped = cut(tmp_path, 4)
+    assert dropped == before - sum(path.stat().st_size for path in tmp_path.iterdir()) > 0
     assert prove(tmp_path, planned(4, ranks=2)).holds
     assert cut(tmp_path, 4) == 0
-    assert cut(tmp_path, 0) == 8
+    assert cut(tmp_path, 0) > 0
     assert list(entries(tmp_path)) == []
 
 
@@ -68,6 +70,29 @@ def test_a_sample_in_the_wrong_step_is_found(tmp_path):
     assert not prove(tmp_path, planned(2)[::-1]).holds
 
 
-def test_holes_are_counted_by_source_and_kind():
-    holes = [Hole("a", "1", "x"), Hole("a", "2", "x"), Hole("b", "1", "x")]
-    assert count_holes(holes) == {("a", "x"): 2, ("b", "x"): 1}
+def test_keys_of_any_kind_come_back(tmp_path):
+    keys = ["caf\udce9", "a\u2028b", "c\x85d", "\n", '"', "猫/ä.b"]
+    ledger = Ledger(tmp_path, 0)
+    for step, key in enumerate(keys):
+        ledger.write(step, [batch([("s", key)])])
+    ledger.close()
+    assert [entry.samples for entry in entries(tmp_path)] == [[("s", key)] for key in keys]
+    cut(tmp_path, 4)
+    assert [entry.step for entry in entries(tmp_path)] == [0, 1, 2, 3]
+
+
+def test_cutting_reads_back_as_far_as_it_must(tmp_path):
+    ledger = Ledger(tmp_path, 0)
+    for step in range(300):
+        ledger.write(step, [batch([("s", "x" * 2000)])])  # 600 kB: many times what is read at once
+    ledger.close()
+    for keep in (299, 150, 1, 0):
+        cut(tmp_path, keep)
+        assert [entry.step for entry in entries(tmp_path)] == list(range(keep))
+
+
+def test_a_torn_line_is_no_entry(tmp_path):
+    write(tmp_path, 2)
+    with open(tmp_path / "rank-00000.jsonl", "a") as file:
+        file.write('{"step": 2, "sam')
+    assert [entry.step for entry in entries(tmp_path)] == [0, 1]

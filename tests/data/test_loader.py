@@ -8,6 +8,7 @@ from anyany.data.lengths import LengthTables
 from anyany.data.loader import FaultGuard, MicroBatches, StepLoader, share_of
 from anyany.data.order import Ref, SourceOrder
 from anyany.data.plan import Cursor, Plan, Step
+from anyany.faults import UserError
 from anyany.messages.collate import Batch, Hole, map_tensors
 
 
@@ -16,7 +17,7 @@ def loader(samples, packed=False, cache=None, num_epochs=1, global_batch=8, widt
     packing = {}
     if packed:
         tables = LengthTables(samples.sources, samples.reader, samples.vocabulary, cache)
-        packing = {"lengths": tables, "budget": samples.max_tokens}
+        packing = {"lengths": tables, "max_tokens": samples.max_tokens}
     plan = Plan(orders, global_batch, block_samples=40, **packing)
     return StepLoader(plan, MicroBatches(samples, width), plan.num_steps(num_epochs), **options)
 
@@ -116,16 +117,54 @@ def hole_batch(samples, holes):
     )
 
 
+def guard_that_saw(*batches, **options):
+    guard = FaultGuard(**({"max_rate": 0.1, "min_records": 200, "window": 1000} | options))
+    for samples, holes in batches:
+        guard.see(hole_batch(samples, holes))
+    return guard
+
+
 def test_too_many_faults_stop_the_run_and_few_do_not(caplog):
-    guard = FaultGuard(max_rate=0.1, min_records=200)
     with caplog.at_level(logging.WARNING):
-        guard.see(hole_batch(20, 20))  # half of them, but too few records to judge
-        for _ in range(18):
-            guard.see(hole_batch(10, 0))
+        guard = guard_that_saw((20, 20), *[(10, 0)] * 18)  # half of the first, but too few to judge
     assert len(caplog.records) == 1
     assert "source s, record k: bad" in caplog.text
     assert guard.holes["s", "bad"] == 20
     with pytest.raises(
-        ValueError, match=r"25 of 225 records could not be read \(s/bad 25\), more than max_fault_rate=0.1"
+        UserError, match=r"source s: 25 of the last 225 .* \(bad 25 in all\), more than max_fault_rate=0.1"
     ):
         guard.see(hole_batch(0, 5))
+
+
+def stops_at(guard, batches):
+    """The number of batches after which the guard stops the run."""
+    for number, batch in enumerate(batches, 1):
+        try:
+            guard.see(batch)
+        except UserError:
+            return number
+    return None
+
+
+def test_a_source_that_breaks_down_late_is_noticed():
+    late = guard_that_saw(*[(100, 0)] * 1000)
+    # At most 1,000 of the 100,000 good ones are remembered, so some 110 bad ones are a tenth.
+    assert stops_at(late, [hole_batch(0, 10)] * 20) <= 12
+
+
+def test_a_small_source_does_not_hide_behind_a_large_one():
+    nothing = torch.zeros(0)
+    big = Batch(nothing, nothing, nothing, nothing, samples=[("big", str(n)) for n in range(1000)])
+    assert stops_at(guard_that_saw(), [one for _ in range(300) for one in (big, hole_batch(0, 1))]) == 400
+
+
+def test_the_log_names_so_many_records_and_no_more(caplog):
+    guard = FaultGuard(1.0, max_logged=3)
+    nothing = torch.zeros(0)
+    with caplog.at_level(logging.WARNING):
+        for n in range(10):
+            guard.see(Batch(nothing, nothing, nothing, nothing, holes=[Hole("s", str(n), "bad")]))
+    assert [record.message[:18] for record in caplog.records[:2]] == ["source s, record 0", "source s, record 1"]
+    assert "further ones are only counted" in caplog.records[-1].message
+    assert len(caplog.records) == 5
+    assert guard.holes["s", "bad"] == 10

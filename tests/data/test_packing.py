@@ -26,7 +26,7 @@ def fill(rows, lengths):
 
 
 def test_by_hand():
-    rows = pack([5, 7, 3, 10, 5], budget=10)
+    rows = pack([5, 7, 3, 10, 5], max_tokens=10)
     assert fill(rows, [5, 7, 3, 10, 5]) == [[3, 7], [5, 5], [10]]
 
 
@@ -41,7 +41,7 @@ def test_as_good_as_the_plain_loop_and_nothing_lost(seed):
 
 
 def test_what_is_too_long_gets_a_row_of_its_own():
-    assert fill(pack([100, 4, 4], budget=10), [100, 4, 4]) == [[4, 4], [100]]
+    assert fill(pack([100, 4, 4], max_tokens=10), [100, 4, 4]) == [[4, 4], [100]]
 
 
 def test_little_is_wasted():

@@ -8,14 +8,21 @@ from anyany.data.order import SourceOrder
 from anyany.data.plan import Cursor, Plan
 
 
-def length_of(refs):
+class Lengths:
     """Made up, but of the record alone: 5 to 64 tokens."""
-    return [(ref.record * 37 + ref.shard * 11 + ref.source * 7) % 60 + 5 for ref in refs]
+
+    digest = "made up"
+
+    def __call__(self, refs):
+        return [(ref.record * 37 + ref.shard * 11 + ref.source * 7) % 60 + 5 for ref in refs]
+
+
+length_of = Lengths()
 
 
 def plan(packed=False, sizes=((7, 5, 11), (3, 4)), global_batch=4, block_samples=10, **options):
     orders = [SourceOrder(f"s{i}", source, 0, 2, options.get("shuffle", True)) for i, source in enumerate(sizes)]
-    packing = {"lengths": length_of, "budget": 128} if packed else {}
+    packing = {"lengths": length_of, "max_tokens": 128} if packed else {}
     return Plan(orders, global_batch, block_samples=block_samples, **packing, **options)
 
 
@@ -109,13 +116,31 @@ def test_ten_million_records_start_at_once():
         ({"weights": [1.0]}, r"weights \[1.0\] for 2 sources"),
         ({"weights": [1.0, 0.0]}, "give a positive one for each"),
         ({"draws_per_epoch": 5}, "draws_per_epoch without weights"),
+        ({"draws_per_epoch": 1, "weights": [1, 1]}, "draws_per_epoch=1 for 2 sources"),
         ({"sizes": ()}, "the mixture has no source"),
-        ({"budget": 5}, "packing needs both"),
+        ({"max_tokens": 5}, "packing needs both"),
     ],
 )
 def test_what_cannot_be_planned_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         plan(**options)
+
+
+def test_every_source_gets_a_draw_and_the_total_holds():
+    one = plan(sizes=((1000,), (1000,), (1000,)), weights=[0.9, 9.55, 9.55], draws_per_epoch=20)
+    assert one.draws == [1, 10, 9]
+    many = plan(sizes=((10,),) * 5, weights=[1000, 1, 1, 1, 1], draws_per_epoch=6)
+    assert many.draws == [2, 1, 1, 1, 1]
+
+
+def test_fingerprints_tell_the_order_of_sources_and_other_shards_apart():
+    def fingerprint(names, digest=""):
+        return Plan([SourceOrder(name, [3, 4], 0, digest=digest) for name in names], 4).fingerprint()
+
+    base = fingerprint("ab")
+    assert base == fingerprint("ab")
+    assert fingerprint("ba") != base != fingerprint("ab", digest="other shards")
+    assert plan(packed=True).fingerprint()["lengths"] == "made up"
 
 
 def test_fingerprints_tell_plans_apart():

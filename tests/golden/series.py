@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from anyany.launch.checks import composed
+from anyany.launch.command_line import composed
 from anyany.launch.experiment import train
 from data_prep import microworld
 

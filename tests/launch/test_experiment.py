@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from anyany.data.ledger import entries
-from anyany.launch.checks import composed
+from anyany.launch.command_line import composed
 from anyany.launch.experiment import data_of, evaluate, train
 from anyany.runs import LEDGER, latest_checkpoint
 from data_prep import microworld

@@ -13,6 +13,7 @@ import torch
 
 from anyany.media.clips import decode_clip, encode_mp4
 from anyany.media.table import MediaFault
+from anyany.seeds import rng_of
 
 STEP = 25  # grey levels between one frame and the next
 
@@ -173,3 +174,19 @@ def test_encoding_and_decoding_are_fast():
         decode_clip(data, 8)
     assert encoded - began < 50 * 0.005  # at 200 records a second a record has 10 ms, on two cores
     assert time.process_time() - encoded < 50 * 0.005
+
+
+def test_damaged_clips_are_clips_or_faults():
+    """Bytes changed at random: whatever comes of it, it is a clip or a MediaFault."""
+    rng = rng_of("damaged clips")
+    whole = encode_mp4(torch.from_numpy(rng.integers(0, 255, (4, 3, 32, 32), dtype=np.uint8)), 4)
+    faults = 0
+    for _ in range(400):
+        data = bytearray(whole)
+        for place in rng.integers(0, len(data), rng.integers(1, 4)):
+            data[place] = rng.integers(0, 256)
+        try:
+            assert decode_clip(bytes(data), 4).shape[0] == 4
+        except MediaFault:
+            faults += 1
+    assert faults > 20

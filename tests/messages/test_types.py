@@ -26,6 +26,21 @@ BAD = {
     "no parts": ([{"role": "user", "content": []}], ["message 0 (user)", "no parts"]),
     "empty text": ([{"role": "user", "content": ""}], ["message 0 (user), part 0", "empty text"]),
     "text no string": ([{"role": "user", "content": [{"type": "text", "text": 3}]}], ["part 0 (text)", "string"]),
+    "text missing": ([{"role": "user", "content": [{"type": "text"}]}], ["part 0 (text)", "give a string"]),
+    "half a character": ([{"role": "user", "content": "a cat \ud83d"}], ["part 0 (text)", "whole characters"]),
+    "type no string": ([{"role": "user", "content": [{"type": ["image"]}]}], ["part 0", "['image']"]),
+    "member no string": (
+        [{"role": "user", "content": [{"type": "image", "member": {}}]}],
+        ["part 0 (image)", "member"],
+    ),
+    "caption no string": (
+        [{"role": "user", "content": "a"}, {"role": "assistant", "content": [{"type": "image", "caption": 5}]}],
+        ["message 1 (assistant), part 0 (image)", "caption is 5"],
+    ),
+    "bytes in plain data": (
+        [{"role": "user", "content": [{"type": "image", "data": "AAA"}]}],
+        ["part 0", "data", "path"],
+    ),
     "unknown type": ([{"role": "user", "content": [{"type": "smell", "path": "a"}]}], ["part 0", "smell", "image"]),
     "unknown key": (
         [{"role": "user", "content": [{"type": "image", "pth": "a"}]}],

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+import time
 from functools import partial
 from pathlib import Path
 
@@ -37,10 +38,11 @@ NUM_ROWS = 4
 
 
 class SmallModel(nn.Module):
-    """Reads every part of a batch: text, pictures at their slots, and the order of both."""
+    """Reads every part of a batch: text, pictures at their slots, and the order of both; draws its dropout."""
 
-    def __init__(self, vocab_size: int, dim: int = 16):
+    def __init__(self, vocab_size: int, dim: int = 16, dropout: float = 0.0):
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.embed = nn.Embedding(vocab_size, dim)
         self.project = nn.Linear(3 * 16 * 16, NUM_ROWS * dim)
         self.mix = nn.Conv1d(dim, dim, 3)
@@ -51,7 +53,18 @@ class SmallModel(nn.Module):
         rows_RD = self.project(image.values.flatten(1) / 255).unflatten(1, (NUM_ROWS, -1)).flatten(0, 1)
         fused_BTD = fuse(self.embed(batch.input_ids_BT), rows_RD, image.slots_BT)
         mixed_BTD = self.mix(nn.functional.pad(fused_BTD.transpose(1, 2), (2, 0))).transpose(1, 2).relu()
-        return {"text": next_token_loss(mixed_BTD, batch.labels_BT, self.head)}
+        return {"text": next_token_loss(self.dropout(mixed_BTD), batch.labels_BT, self.head)}
+
+
+class Late(Callback):
+    """Holds one rank up between a step and its line in the ledger."""
+
+    def __init__(self, rank: int | None):
+        self.rank = rank
+
+    def on_train_batch_end(self, trainer, *unused) -> None:
+        if trainer.global_rank == self.rank:
+            time.sleep(1)
 
 
 class Digests(Callback):
@@ -104,6 +117,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--global-batch", type=int, default=8)
     parser.add_argument("--packed", action="store_true")
+    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--late-rank", type=int, help="this rank writes each step's ledger line a second late")
     parser.add_argument("--save-every", type=int, default=3)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
@@ -111,7 +126,7 @@ def main() -> None:
     seed_everything(0, verbose=False)
     args.run.mkdir(parents=True, exist_ok=True)
     data = data_module(args)
-    model = SmallModel(len(data.vocabulary))
+    model = SmallModel(len(data.vocabulary), dropout=args.dropout)
     module = TrainingModule(model, partial(torch.optim.AdamW, lr=1e-2))
     trainer = Trainer(
         accelerator="cpu",
@@ -120,7 +135,12 @@ def main() -> None:
         max_steps=args.steps,
         max_epochs=-1,
         plugins=[AtomicCheckpointIO()],
-        callbacks=[StreamLedger(args.run / LEDGER), Digests(args.run), LatestCheckpoint(args.run, args.save_every)],
+        callbacks=[
+            Late(args.late_rank),
+            StreamLedger(args.run / LEDGER),
+            Digests(args.run),
+            LatestCheckpoint(args.run, args.save_every),
+        ],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -16,7 +16,7 @@ import torch
 
 from anyany.data.ledger import Proof, prove
 from anyany.data.plan import Step
-from anyany.runs import LEDGER
+from anyany.runs import LEDGER, latest_checkpoint
 from tests.data.stream_shards import FAULTY, write_stream_shards
 from tests.training.stream_run import data_module
 
@@ -37,9 +37,12 @@ class Run:
     def __init__(self, folder: Path, shards: Path, steps: int = STEPS):
         self.folder, self.shards, self.steps = folder, shards, steps
 
-    def start(self, ranks: int, micro: int = 1, workers: int = 0, packed: bool = False) -> subprocess.Popen:
+    def start(
+        self, ranks: int, micro: int = 1, workers: int = 0, packed: bool = False, **more: float
+    ) -> subprocess.Popen:
         command = [sys.executable, "-m", "tests.training.stream_run", "--shards", self.shards, "--run", self.folder]
         numbers = {"--steps": self.steps, "--ranks": ranks, "--micro": micro, "--workers": workers}
+        numbers |= {f"--{name.replace('_', '-')}": value for name, value in more.items()}
         command += [word for pair in numbers.items() for word in pair] + (["--packed"] if packed else [])
         environment = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "WORLD_SIZE", "NODE_RANK")}
         environment |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -54,7 +57,7 @@ class Run:
         assert process.wait(FULL_SPEED_S) == 0, (self.folder / "log.txt").read_text()[-4000:]
 
     def kill_at(self, step: int, rng: random.Random, **options) -> None:
-        """Starts, waits until this process was given ``step`` or a later one, and kills all its ranks a moment later."""
+        """Starts, waits until this process was given ``step`` or a later one, and kills all ranks a moment later."""
         before = {(line["process"], line["step"]) for line in self.lines()}
         process = self.start(**options)
         deadline = time.monotonic() + FULL_SPEED_S
@@ -114,7 +117,7 @@ def assert_every_sample_once(run: Run, **options) -> None:
 
 
 def test_two_ranks_killed_twice_go_on_exactly(tmp_path, shards):
-    options = {"ranks": 2, "micro": 2, "workers": 1, "packed": True}
+    options = {"ranks": 2, "micro": 2, "workers": 1, "packed": True, "dropout": 0.1}
     reference, killed = Run(tmp_path / "reference", shards, 20), Run(tmp_path / "killed", shards, 20)
     reference.finish(**options)
     rng = random.Random(0)
@@ -145,7 +148,7 @@ def _holes(path: Path) -> list[list[str]]:
 @pytest.mark.parametrize("packed", [False, True], ids=["padded", "packed"])
 def test_two_ranks_killed_at_twenty_points_go_on_exactly(tmp_path, shards, packed):
     """Ten seeded points for each way of making rows: twenty in all."""
-    options = {"ranks": 2, "micro": 2, "workers": 1, "packed": packed}
+    options = {"ranks": 2, "micro": 2, "workers": 1, "packed": packed, "dropout": 0.1}
     reference, killed = Run(tmp_path / "reference", shards), Run(tmp_path / "killed", shards)
     reference.finish(**options)
     rng = random.Random(2 + packed)
@@ -155,6 +158,22 @@ def test_two_ranks_killed_at_twenty_points_go_on_exactly(tmp_path, shards, packe
     killed.finish(**options)
     assert_equal_runs(killed, reference)
     assert_every_sample_once(killed, packed=packed)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_waits_for_the_ledger_of_every_rank(tmp_path, shards):
+    """One rank is held up before its line; all are killed as soon as the checkpoint stands."""
+    run = Run(tmp_path / "run", shards, 6)
+    process = run.start(ranks=2, late_rank=1)
+    deadline = time.monotonic() + FULL_SPEED_S
+    while latest_checkpoint(run.folder) is None:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    run.finish(ranks=2)
+    assert_every_sample_once(run)
 
 
 @pytest.mark.slow

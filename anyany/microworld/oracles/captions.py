@@ -18,6 +18,7 @@ _MUST_SAY = {
 _ADJECTIVES = ("color", "size", "speed", "timbre", "pitch", "length", "glide")
 _PASSED_OVER = ("pitched", "colored", "very", "of", "the", "these", "those")  # between a number and its noun
 _POINTING = ("the", "these", "those", "this", "that")
+_CONDITION = re.compile(r"\bif\b(.*?)(?=,|\band\b|$)", re.IGNORECASE)
 _APART = ("relation", "order")  # said between things, not of one
 
 
@@ -56,9 +57,18 @@ def text_novel_pairs(text: str) -> list[Pair]:
     pairs = []
     for sentence in re.split(r"[.!?\n]", text):
         for modality in ("video", "audio"):  # the words of pictures are among those of clips
-            for one in _found(list(words_of(sentence, modality)), HEADS[modality]):
-                pairs += [p for p in NOVEL_PAIRS if all(v in one.said.get(a, ()) for a, v in (p.first, p.second))]
+            for said in _said_of_each(sentence, modality):
+                pairs += [p for p in NOVEL_PAIRS if all(v in said.get(a, ()) for a, v in (p.first, p.second))]
     return pairs
+
+
+def _said_of_each(sentence: str, modality: str) -> list[dict[str, set[Any]]]:
+    """What the sentence says of each thing. All its conditions are on one: ``red if the thing is a ring, blue if``."""
+    found = _found(list(words_of(_CONDITION.sub(" ", sentence), modality)), HEADS[modality])
+    supposed: dict[str, set[Any]] = defaultdict(set)
+    for word in words_of(" ".join(_CONDITION.findall(sentence)), modality):
+        supposed[word.attribute or ""].add(word.value)
+    return [*(one.said for one in found), supposed]
 
 
 def _found(words: Sequence[Word], head: str) -> list[_Found]:

@@ -5,6 +5,9 @@ that is absent at first and present later appears, and the other way round it va
 and the ratio of its diameters, from first to last frame, say how it moved: whichever is more, against the least that
 such a motion must show. The groups are ordered by when half of this was done.
 
+What is no motion is unreadable: a group that is there in other numbers than one appearing or vanishing explains, that
+jumps, or that goes to and fro.
+
 Letters: F frames, K spots, Q shapes.
 """
 
@@ -16,11 +19,15 @@ from torch import Tensor
 from anyany.microworld.clips import TOWARD, TRAVEL
 from anyany.microworld.drawing import measure_of
 from anyany.microworld.oracles.pictures import MAX_GROUPS, place_of, size_of
-from anyany.microworld.oracles.shapes import UNKNOWN_MAX, Spots, find_spots, is_sized, shape_of
+from anyany.microworld.oracles.shapes import UNKNOWN_MAX, Spots, are_alone, find_spots, shape_of
 from anyany.microworld.scenes import COLORS, DIRECTIONS, SHAPES, Clip, Group, Unreadable
 
 FRAMES_MIN = 2  # in which a group must be seen, and which must speak for its having appeared or vanished
 MOVED_MIN = 0.5  # of the slowest way, or of the growth from small to large
+STRAY_MAX = 1 / 8  # part of the frames in which a group may be there in another number
+STEP_MAX = 0.15  # way from one frame to the next, as a fraction of the frame's side; the fastest motion has 0.06
+STRAY_WAY_MAX = 0.1  # by how much all steps together may be longer than the way, as a fraction of the frame's side
+GROWTH_STEP_MAX, STRAY_GROWTH_MAX = 0.8, 0.8  # the same of the diameter, over the growth from small to large
 _BETWEEN_SPEEDS = (TRAVEL["slow"][1] * TRAVEL["fast"][0]) ** 0.5
 _ENDS = 2  # frames over which the start and the end are averaged
 
@@ -52,6 +59,9 @@ def read_clip(frames_F3HW: Tensor) -> Clip | Unreadable:
         return Unreadable("there is something that has none of the colours and shapes")
     if not 1 <= len(tracks) <= MAX_GROUPS:
         return Unreadable(f"there are {len(tracks)} groups of shapes; read are 1 to {MAX_GROUPS}")
+    for track in tracks:
+        if reason := _disorder(track, max(height, width)):
+            return Unreadable(f"{track.group.color}: {reason}")
     timed = [_read_track(track, width, height) for track in tracks]
     return Clip(tuple(group for _, group in sorted(timed, key=lambda pair: pair[0])))
 
@@ -61,8 +71,8 @@ def _tracks(spots: Spots, num_frames: int, image_px: int) -> tuple[list[_Track],
     tracks, unknown = [], spots.unknown_area
     for color in sorted(set(spots.color_K.tolist())):
         same = spots.of(spots.color_K == color)
-        shape = shape_of(same.error_KQ)
-        seen = same.of(is_sized(same.diameter_KQ[:, shape], image_px)) if shape is not None else same
+        shape = shape_of(same)
+        seen = same.of(are_alone(same, np.full(len(same.area_K), shape), image_px)) if shape is not None else same
         if shape is None or len(set(seen.frame_K.tolist())) < FRAMES_MIN:
             unknown += same.area_K.sum()
             continue
@@ -78,9 +88,36 @@ def _track(spots: Spots, color: int, shape: int, num_frames: int) -> _Track:
     def mean(values_K: np.ndarray) -> np.ndarray:
         return np.bincount(spots.frame_K, values_K, minlength=num_frames) / np.maximum(count_F, 1)
 
-    middle_F2 = np.stack([mean(spots.middle_KQ2[:, shape, axis]) for axis in (0, 1)], axis=1)
+    middle_F2 = np.stack([mean(spots.as_shape.middle_KQ2[:, shape, axis]) for axis in (0, 1)], axis=1)
     group = Group(number, COLORS[color], SHAPES[shape])
-    return _Track(group, count_F, count_F == number, middle_F2, mean(spots.diameter_KQ[:, shape]))
+    return _Track(group, count_F, count_F == number, middle_F2, mean(spots.as_shape.diameter_KQ[:, shape]))
+
+
+def _disorder(track: _Track, side: int) -> str | None:
+    """Why the group's course is no motion, or None where it is one."""
+    is_seen_F = track.count_F > 0
+    motion, when = _change(is_seen_F)
+    is_after_F = np.arange(len(is_seen_F)) >= when
+    wanted_F = np.ones(len(is_seen_F), bool) if motion is None else is_after_F if motion == "appear" else ~is_after_F
+    num_stray = np.count_nonzero(track.count_F != track.group.number * wanted_F)
+    if num_stray > STRAY_MAX * len(is_seen_F):
+        return f"there in another number in {num_stray} of {len(is_seen_F)} frames"
+    whole = np.flatnonzero(track.is_whole_F & wanted_F)
+    steps_N, stray = _steps(track.middle_F2[whole] / side)
+    measure = measure_of(side)
+    growths_N, stray_growth = _steps(np.log(track.diameter_F[whole, None]) / np.log(measure.large / measure.small))
+    apart_N = np.diff(whole)
+    if (steps_N > STEP_MAX * apart_N).any() or (growths_N > GROWTH_STEP_MAX * apart_N).any():
+        return "jumps"
+    if stray > STRAY_WAY_MAX or stray_growth > STRAY_GROWTH_MAX:
+        return "goes to and fro"
+    return None
+
+
+def _steps(places_ND: np.ndarray) -> tuple[np.ndarray, float]:
+    """Lengths of the steps from place to place, and by how much they are longer together than the whole way."""
+    steps_N = np.linalg.norm(np.diff(places_ND, axis=0), axis=1)
+    return steps_N, float(steps_N.sum() - np.linalg.norm(places_ND[-1] - places_ND[0]))
 
 
 def _read_track(track: _Track, width: int, height: int) -> tuple[float, Group]:

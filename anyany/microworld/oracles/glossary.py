@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-_COUNTS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-_NUMBERS: dict[Any, str] = {n: f"{word}|{n}" for n, word in enumerate(_COUNTS)}
+from anyany.microworld.words import NUMBERS
+
+_NUMBERS: dict[Any, str] = {n: f"{word}|{n}" for n, word in enumerate(NUMBERS)}
 _NUMBERS |= {1: "one|once|single|1", 2: "two|twice|(?:a )?pair of|(?:a )?couple of|2", 0: "zero|no|none|0"}
 _THEY_GO = r"(?:go|goes|going|gone|moves?|moved|moving|slid(?:e|es|ing)?|drift(?:s|ed|ing)?)"
 _GETS = r"(?:gets?|got|getting|becom(?:e|es|ing)|grow(?:s|n|ing)?|turn(?:s|ed|ing)?)"

@@ -17,6 +17,8 @@ class LinearProjector(InputProjector):
 
     def __init__(self, input_dim: int, llm_dim: int, num_rows: int | None = None):
         super().__init__()
+        if num_rows is not None and num_rows < 1:
+            raise ValueError(f"num_rows is {num_rows}; give at least 1, or null for one row a feature")
         self.rows = num_rows
         self.linear = nn.Linear(input_dim, llm_dim)
 

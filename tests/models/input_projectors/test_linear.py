@@ -19,6 +19,11 @@ def test_rows_are_means_of_neighbours_in_order():
     torch.testing.assert_close(projector(features_NLD), features_NLD.reshape(2, 3, 2, 4).mean(2))
 
 
+def test_no_rows_are_refused():
+    with pytest.raises(ValueError, match="num_rows is 0; give at least 1"):
+        LinearProjector(4, 5, 0)
+
+
 def test_parameters_of_the_published_projector():
     projector = LinearProjector(1024, 4096, 1)
     assert sum(p.numel() for p in projector.parameters()) == 4_198_400
