@@ -7,7 +7,6 @@ reads where that is not what the scene says.
 import argparse
 import sys
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,12 @@ from anyany.media.pictures import decode_picture
 from anyany.media.sounds import decode_sound
 from anyany.microworld.captions import caption
 from anyany.microworld.levels import LEVELS, Level, sample_scene
-from anyany.microworld.oracles.clips import read_clip
-from anyany.microworld.oracles.pictures import read_picture
-from anyany.microworld.oracles.sounds import read_sound
+from anyany.microworld.oracles import ORACLES
 from anyany.microworld.records import render
 from anyany.microworld.scenes import Scene, compare
 from anyany.seeds import rng_of
 
 COLUMNS = 4
-ORACLES: dict[str, Callable[[Any], Any]] = {"image": read_picture, "video": read_clip, "audio": read_sound}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,8 +57,7 @@ def draw(path: Path, seed: int) -> int:
             label = "\n".join(textwrap.wrap(words, 42)) + (f"\n(oracle: {missed})" if missed else "")
             axis.set_xlabel(label, fontsize=9)
             axis.set(xticks=[], yticks=[])
-        novel = "\n(last: novel)" if column == COLUMNS - 1 else ""
-        axes[row][0].set_ylabel(f"{modality}, {level.name}{novel}", fontsize=9)
+        axes[row][0].set_ylabel(f"{modality}, {level.name}\n(last: novel)", fontsize=9)
     figure.savefig(path, dpi=80, metadata={"Software": None})
     pyplot.close(figure)
     return wrong

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 import train as train_script
+from anyany.faults import UserError
 
 
 @pytest.fixture
@@ -44,4 +45,30 @@ def test_training_gets_a_plain_checked_config_and_the_folder_of_the_run(called, 
 def test_a_fault_that_only_the_target_knows_ends_without_a_traceback(called, monkeypatch):
     with pytest.raises(SystemExit, match=r"encoder\.patch_px: found 'four'; give a valid integer"):
         start(monkeypatch, "encoder.patch_px=four")
+    assert called == []
+
+
+def test_what_training_refuses_is_told_in_its_words_alone(called, monkeypatch):
+    def train(config, run_dir):
+        raise UserError("the checkpoint was taken from another stream")
+
+    monkeypatch.setitem(sys.modules, "anyany.launch.experiment", SimpleNamespace(train=train))
+    with pytest.raises(SystemExit) as end:
+        start(monkeypatch, "run=one")
+    assert end.value.code == "the checkpoint was taken from another stream"
+
+
+def test_an_error_of_the_code_keeps_its_traceback(called, monkeypatch):
+    def train(config, run_dir):
+        raise ValueError("a bug")
+
+    monkeypatch.setitem(sys.modules, "anyany.launch.experiment", SimpleNamespace(train=train))
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(ValueError, match="a bug"):
+        start(monkeypatch, "run=one")
+
+
+def test_an_objective_that_no_run_gives_is_refused_before_training(called, monkeypatch):
+    with pytest.raises(SystemExit, match=r"objective=val/txt: no such metric; did you mean val/text\?"):
+        start(monkeypatch, "run=one", "objective=val/txt")
     assert called == []

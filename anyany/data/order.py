@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from anyany.faults import UserError
 from anyany.seeds import rng_of
 
 Ints = NDArray[np.int64]
@@ -44,7 +45,7 @@ class SourceOrder:
         self.shuffle = shuffle
         self.num_records = int(self.sizes.sum())
         if self.num_records == 0:
-            raise ValueError(f"source {name!r} has no records in {len(self.sizes)} shards; leave it out of the mixture")
+            raise UserError(f"source {name!r} has no records in {len(self.sizes)} shards; leave it out of the mixture")
         # Two passes can meet in one block, hence room for more than one.
         self._shards_of = lru_cache(maxsize=2)(self._shards)
         self._window_of = lru_cache(maxsize=4)(self._window)

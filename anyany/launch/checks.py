@@ -25,7 +25,7 @@ def checked(cfg: DictConfig, conf_dir: Path, name: str = "train") -> dict[str, A
         ConfigError: with a line for each fault.
     """
     config = plainly_checked(cfg, conf_dir, name)
-    if faults := [*_chosen_faults(config), *_other_part_faults(config), *objective_faults(config)]:
+    if faults := [*_chosen_faults(config), *_other_part_faults(config)]:
         raise ConfigError(*faults)
     return config
 
@@ -33,7 +33,7 @@ def checked(cfg: DictConfig, conf_dir: Path, name: str = "train") -> dict[str, A
 def plainly_checked(cfg: DictConfig, conf_dir: Path, name: str = "train") -> dict[str, Any]:
     """``checked`` without what only the import of a ``_target_`` can tell."""
     config = resolved(cfg)
-    if faults := list(schema_faults(config, SCHEMAS[name])):
+    if faults := list(schema_faults(config, SCHEMAS[name])) or list(objective_faults(config)):
         raise ConfigError(*faults)
     if "rows" in config:
         config["parts"] = named_parts(cfg, conf_dir)

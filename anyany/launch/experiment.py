@@ -1,7 +1,8 @@
 """From a checked config to the objects that it describes, and to what is done with them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -41,7 +42,8 @@ def sources_of(config: Config, split: str) -> list[Source]:
     """
     if not config.get("source"):
         raise ConfigError("source: the mixture is empty; choose sources, for instance source=[microworld_image]")
-    return [_source(name, node, split, config["stage"]["name"]) for name, node in config["source"].items()]
+    stage, level = config["stage"]["name"], config["level"]
+    return [_source(name, node, split, stage, level) for name, node in config["source"].items()]
 
 
 def data_of(config: Config, parts: Assembled, split: str = "train", val_split: str | None = "val") -> Any:
@@ -74,15 +76,12 @@ def train(config: Config, run: Path) -> dict[str, float]:
     from anyany.training.module import TrainingModule
 
     seed_everything(config["seed"])
-    try:
+    with _asked_for():
         parts = assembled(config)
         data = data_of(config, parts)
-        log.info("%d steps of %d rows", data.num_steps, data.global_batch)
+        num_draws = sum(data.plan.draws)
+        log.info("%d steps of %d rows; an epoch draws %d records", data.num_steps, data.global_batch, num_draws)
         checkpoint = checkpoint_of(run, config["resume"])
-    except (ValueError, FileNotFoundError) as error:  # what the config asks for cannot be had
-        raise ConfigError(str(error)) from error
-    run.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(OmegaConf.create(dict(config)), run / CONFIG)  # resolved: it reads the same wherever it is read
     optimizer = partial(build(config["optimizer"]), lr=config["stage"]["learning_rate"])
     module = TrainingModule(parts.model, optimizer, build(config["schedule"]), seed=config["seed"])
     _tell(config, parts, data.sources)
@@ -96,6 +95,8 @@ def train(config: Config, run: Path) -> dict[str, float]:
         save_every=config["stage"]["save_every"],
         val_every=config["stage"]["val_every"],
         checkpoint=checkpoint,
+        # Resolved, so that it reads the same wherever it is read.
+        at_start=lambda: OmegaConf.save(OmegaConf.create(dict(config)), run / CONFIG),
     )
 
 
@@ -104,13 +105,23 @@ def evaluate(config: Config, run: Path, split: str) -> dict[str, float]:
     from anyany.training.fit import validate
     from anyany.training.module import TrainingModule
 
-    parts = assembled(config)
-    data = data_of(config, parts, val_split=split)
+    with _asked_for():
+        parts = assembled(config)
+        data = data_of(config, parts, val_split=split)
     module = TrainingModule(parts.model, build(config["optimizer"]))
     return validate(module, data, run, config["trainer"])
 
 
-def _source(name: str, node: Mapping[str, Any], split: str, stage: str) -> Source:
+@contextmanager
+def _asked_for() -> Iterator[None]:
+    """What the config asks for and cannot be had, as a ConfigError."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def _source(name: str, node: Mapping[str, Any], split: str, stage: str, level: str) -> Source:
     if split not in node["shards"]:
         raise ConfigError(no_such(f"source.{name}.shards.{split}", split, node["shards"], "split"))
     if stage not in node["recipes"]:
@@ -121,7 +132,8 @@ def _source(name: str, node: Mapping[str, Any], split: str, stage: str) -> Sourc
     try:
         return open_source(name, node["shards"][split], build(node["recipes"][stage]), node["weight"])
     except FileNotFoundError as error:
-        hint = "; `python -m data_prep.microworld` writes the microworld's" if name.startswith("microworld") else ""
+        command = f"python -m data_prep.microworld --level {level}"
+        hint = f"; `{command}` writes the microworld's" if name.startswith("microworld") else ""
         raise ConfigError(f"source.{name}: {error}{hint}") from error
 
 

@@ -85,7 +85,7 @@ def parameters_of(target: str) -> tuple[dict[str, Any], bool]:
 
 
 def no_such_argument(where: str, found: str, known: Iterable[str], target: str, kind: str = "key") -> str:
-    """The refusal of what ``target`` does not take from a node, with the nearest name or the place of what was meant."""
+    """The refusal of what ``target`` takes from no node, with the nearest name or the place of what was meant."""
     places = ELSEWHERE.get(target, {})
     meant = nearest(found, {*known, *places})
     if meant not in places:

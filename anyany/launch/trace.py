@@ -12,6 +12,7 @@ import torch
 
 from anyany.data.order import Ref
 from anyany.data.samples import SampleReader
+from anyany.faults import UserError
 from anyany.launch.command_line import composed
 from anyany.launch.errors import ConfigError
 from anyany.launch.experiment import assembled, data_of
@@ -21,14 +22,18 @@ from anyany.messages.render import IGNORE_INDEX, Rendered
 from anyany.messages.types import Conversation, Media, media_of
 from anyany.messages.vocabulary import Vocabulary
 
+USAGE = "usage: python -m anyany.launch.trace [what train.py takes, for instance encoder.patch_px=4]"
 PAIRS = ("microworld_image", "microworld_video", "microworld_audio")
 
 
 def main(overrides: Sequence[str]) -> int:
+    if {"-h", "--help"} & set(overrides):
+        sys.stdout.write(USAGE + "\n")
+        return 0
     try:
         for line in trace(overrides):
             sys.stdout.write(line + "\n")
-    except ConfigError as error:
+    except UserError as error:
         sys.exit(str(error))
     return 0
 

@@ -92,7 +92,8 @@ def _case(source: Scene, modality: str, level: Level, rng: np.random.Generator, 
     true = getattr(thing, source_name)
     others = [v for v in seen[source_name] if v != true and (novel or not _is_novel(thing, source_name, v))]
     values = [value for value in said[name] if name != "motion" or "speed" not in said or value in DIRECTIONS]
-    num_rows = int(rng.integers(1, min(3, len(values), len(others) + 1)))
+    most = min(2, len(values) - 1, len(others))
+    num_rows = pick(rng, (1, most, most))  # a guess among two rows and otherwise is right in a third
     when = [others[i] for i in rng.permutation(len(others))[:num_rows]]
     if not chance(rng, 1 / (num_rows + 1)):
         when[int(rng.integers(num_rows))] = true

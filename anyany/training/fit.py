@@ -2,14 +2,15 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import lightning
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.callbacks import LambdaCallback, RichProgressBar
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from anyany.faults import UserError
 from anyany.runs import CONFIG, LEDGER, checkpoint_step, claimed, latest_checkpoint
@@ -37,25 +38,33 @@ def fit(
     save_every: int = 50,
     val_every: int | None = None,
     checkpoint: Path | None = None,
+    at_start: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """Trains to the end of ``data``; gives the last value of every metric.
 
     Args:
         trainer: arguments of ``lightning.Trainer``.
-        save_every, val_every: in steps; without ``val_every`` nothing is validated.
+        save_every, val_every: in steps; without ``val_every`` nothing is validated, with it any run at least once.
         checkpoint: go on from there.
+        at_start: called once, when the run's folder is claimed and the checkpoint has been found to fit.
     """
-    options = (
-        {"val_check_interval": val_every, "check_val_every_n_epoch": None} if val_every else {"limit_val_batches": 0}
-    )
+    options: dict[str, Any] = {"limit_val_batches": 0}
+    if val_every:
+        options = {"val_check_interval": min(val_every, data.num_steps), "check_val_every_n_epoch": None}
     progress = [RichProgressBar()] if trainer.get("enable_progress_bar", True) else []
-    one = Trainer(
+    one = _trainer(
         **{"enable_model_summary": False, "log_every_n_steps": 10, **options, **trainer},
         max_steps=data.num_steps,
         max_epochs=-1,  # the stream has epochs of its own
         default_root_dir=run,
         logger=logger if logger is not None else False,
-        callbacks=[StreamLedger(run / LEDGER), LatestCheckpoint(run, save_every), *progress, *callbacks],
+        callbacks=[
+            StreamLedger(run / LEDGER),
+            LatestCheckpoint(run, save_every),
+            _once(at_start),
+            *progress,
+            *callbacks,
+        ],
         plugins=[AtomicCheckpointIO()],
     )
     with closed_process_group(), claimed(run) if one.is_global_zero else nullcontext():
@@ -74,10 +83,22 @@ def validate(module: TrainingModule, data: StreamDataModule, run: Path, trainer:
     checkpoint = latest_checkpoint(run)
     if checkpoint is None:
         raise UserError(f"{run} has no checkpoint yet; train it first")
-    one = Trainer(**{**trainer, "logger": False, "enable_model_summary": False, "enable_checkpointing": False})
+    one = _trainer(**{**trainer, "logger": False, "enable_model_summary": False, "enable_checkpointing": False})
     with closed_process_group():
         (metrics,) = one.validate(module, datamodule=data, ckpt_path=checkpoint, verbose=False, weights_only=True)
     return {name.removeprefix("val/"): value for name, value in metrics.items()}
+
+
+def _once(action: Callable[[], None]) -> Callback:
+    """Calls ``action`` on rank 0 when training starts."""
+    return LambdaCallback(on_train_start=lambda trainer, module: action() if trainer.is_global_zero else None)
+
+
+def _trainer(**options: Any) -> Trainer:
+    try:
+        return Trainer(**options)
+    except MisconfigurationException as error:  # such as a device that this machine lacks
+        raise UserError(f"trainer: {error}") from error
 
 
 def checkpoint_of(run: Path, resume: bool) -> Path | None:

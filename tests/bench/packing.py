@@ -8,7 +8,7 @@ from anyany.messages.render import measure
 from anyany.messages.vocabulary import RowTokens, TokenLayout, Vocabulary
 from anyany.microworld.dialogues import sample_dialogue
 from anyany.microworld.levels import LEVELS
-from anyany.microworld.texts import KINDS
+from anyany.microworld.texts import kinds_of
 from anyany.models.llms.tokenizers import byte_level
 from anyany.seeds import rng_of
 from tests.bench.report import Figure
@@ -20,7 +20,7 @@ def filling(folder: Path) -> Iterator[Figure]:
     """Over texts and dialogues as ``instruct`` sees them, in rows of 512 tokens."""
     layout = {m: TokenLayout(signals=tuple(f"<|{m}{i}|>" for i in range(4))) for m in ("image", "video", "audio")}
     vocabulary = Vocabulary(byte_level(), "tiny", {m: RowTokens(f"<|{m}|>", ROWS, layout[m]) for m in layout})
-    kinds = [kind for kind in KINDS.values() if not kind.held_out]
+    kinds = kinds_of(novel=False)
     lengths = []
     for number in range(NUM):
         rng = rng_of("bench", number)

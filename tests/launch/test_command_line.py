@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from anyany.launch.command_line import check_command_line
+from anyany.launch.command_line import check_command_line, composed
 from anyany.launch.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +48,21 @@ REFUSED = {
     "+llm.max_tokns=64": "llm.max_tokns: no such key; did you mean max_tokens?",
     "+optimizer.amsgrd=true": "optimizer.amsgrd: no such key; did you mean amsgrad?",
     "trainer.devcies=2": "trainer.devcies: no such key; did you mean devices?",
-    "+trainer.max_epochz=2": "trainer.max_epochz: no such key; did you mean max_epochs?",
+    # arguments of calls that the code gives itself
+    "+trainer.max_steps=3": "trainer.max_steps: belongs to the stage: stage.max_steps",
+    "+trainer.max_epochs=2": "trainer.max_epochs: belongs to the stage: stage.max_epochs",
+    "+trainer.max_epochz=2": "trainer.max_epochz: no such key; max_epochs belongs to the stage: stage.max_epochs",
+    "++trainer.val_check_interval=2": "trainer.val_check_interval: belongs to the stage: stage.val_every",
+    "+trainer.logger=false": "trainer.logger: is a group: logger=<option>",
+    "+trainer.callbacks=null": "trainer.callbacks: is a group: callbacks=<option>",
+    "+trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: belongs to the data: data.num_micro",
+    # groups of which nothing is chosen
+    "callbacks.learning_rate.log_momentum=true": "callbacks: no option chosen; first give callbacks=<learning_rate>",
+    "sweep.params=1": "sweep: no option chosen; first give sweep=<seeds>",
+    "decoder.x=1": "decoder: this group has no options yet",
+    "output_projector=mlp": "output_projector: this group has no options yet",
+    "callbaks=learning_rate": "callbaks: no such key or group; did you mean callbacks?",
+    "output_subdir=x": "output_subdir: no such key or group; there is ",  # Hydra's own keys are not offered
     # names of parts and of modalities
     "rows.video.encoder=ptches": "rows.video.encoder=ptches: no such encoder; did you mean patches?",
     "+rows={vidoe:{encoder:null}}": "rows.vidoe: no such key; did you mean video?",
@@ -56,6 +70,8 @@ REFUSED = {
     "stage.max_steps=abc": "stage.max_steps: found 'abc'; give a valid integer",
     "stage.max_steps=0": "stage.max_steps: found 0; give greater than 0",
     "rows.video=null": "rows.video: found None; give a mapping",
+    "level=esay": "level=esay: no such option; did you mean easy?",
+    "objective=val/txt": "objective=val/txt: no such metric; did you mean val/text?",
     "seed=-1": "seed: found -1; give greater than or equal to 0",
     "seed=???": "seed: Missing mandatory value: seed",
     "rows.image.num_signal_tokens=few": "rows.image.num_signal_tokens: found 'few'; give a valid integer",
@@ -66,12 +82,23 @@ REFUSED = {
     "--config-dir=mine": "--config-dir: not taken; put your own options into conf/, a yaml each",
 }
 
+REFUSED_BY_EVAL = {
+    "splt=test": "splt: no such key or group; did you mean split?",
+    "+splt=test": "splt: no such key or group; did you mean split?",
+    "rn=outputs/default/one": "rn: no such key or group; did you mean run?",
+    "stage.max_steps=3": "stage: no such key or group; there is run, split",  # a group of train.py
+    "split.name=test": "split.name: split is 'val' and has no keys",
+    "seed=1": "seed: no such key or group; there is run, split",
+}
+
 TAKEN = [
     [],
     ["stage.max_steps=3"],
     ["+llm.max_tokens=64"],  # in the signature alone
     ["++optimizer.amsgrad=true"],
-    ["+trainer.max_epochs=2"],
+    ["+trainer.gradient_clip_val=null"],
+    ["callbacks=learning_rate", "+callbacks.learning_rate.logging_interval=step"],
+    ["objective=train/text", "stage.val_every=null"],
     ["rows.video.input_projector=linear"],
     ["~rows.video"],
     ["experiment=debug", "stage.max_steps=2"],
@@ -88,7 +115,8 @@ TAKEN = [
 
 
 def test_number_of_cases(record_property):
-    record_property("found", f"{len(REFUSED)} mis-spelt and {len(TAKEN)} right command lines")
+    refused = len(REFUSED) + len(REFUSED_BY_EVAL)
+    record_property("found", f"{refused} mis-spelt and {len(TAKEN)} right command lines")
 
 
 @pytest.mark.parametrize("argument", REFUSED)
@@ -97,6 +125,26 @@ def test_refused_with_what_was_meant(argument):
         check_command_line(CONF, "train", [argument])
     assert error.value.faults[0].startswith(REFUSED[argument])
     assert len(error.value.faults) == 1
+
+
+@pytest.mark.parametrize("argument", REFUSED_BY_EVAL)
+@pytest.mark.parametrize("more", [[], ["run=outputs/default/one"]], ids=["", "run=..."])
+def test_eval_refuses_with_what_was_meant(argument, more):
+    with pytest.raises(ConfigError) as error:
+        check_command_line(CONF, "eval", [*more, argument])
+    assert error.value.faults == (REFUSED_BY_EVAL[argument],)
+
+
+@pytest.mark.parametrize("override", ["sed=1", "+trainer.max_steps=3", "stage=enc_algn", "sweep.params=1"])
+def test_what_is_no_run_is_composed_with_the_same_checks(override):
+    with pytest.raises(ConfigError) as error:
+        composed([override])
+    assert error.value.faults == (REFUSED[override],)
+
+
+def test_what_hydra_refuses_in_what_is_no_run_is_a_config_error_too():
+    with pytest.raises(ConfigError, match=r"Error parsing override 'stage\.max_steps'"):
+        composed(["stage.max_steps"])
 
 
 @pytest.mark.parametrize("arguments", TAKEN, ids=" ".join)
@@ -144,12 +192,3 @@ def test_a_refused_command_leaves_no_folder_and_no_traceback(tmp_path):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "stage.max_stps: no such key; did you mean max_steps?\n"
     assert list(tmp_path.iterdir()) == []
-
-
-def test_an_evaluation_of_a_run_that_is_not_there_names_the_nearest(tmp_path):
-    (tmp_path / "first_run").mkdir()
-    command = [sys.executable, str(ROOT / "eval.py"), f"run={tmp_path}/frst_run"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "did you mean first_run?" in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["first_run"]

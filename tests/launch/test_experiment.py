@@ -1,5 +1,6 @@
 """A run from its config to its figures: trained, gone on with, evaluated."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -7,9 +8,12 @@ import pytest
 import torch
 
 from anyany.data.ledger import entries
+from anyany.faults import UserError
 from anyany.launch.command_line import composed
 from anyany.launch.experiment import data_of, evaluate, train
-from anyany.runs import LEDGER, latest_checkpoint
+from anyany.launch.jobs import objective_faults, write_objective
+from anyany.models.anyany import TERMS
+from anyany.runs import CONFIG, LEDGER, latest_checkpoint
 from data_prep import microworld
 
 
@@ -55,13 +59,14 @@ def test_going_on_reaches_what_one_run_reaches(world, tmp_path, run):
 
 
 def test_a_run_is_not_started_over_nor_gone_on_with_by_mistake(world, tmp_path, run):
-    with pytest.raises(ValueError, match="no checkpoint to go on from; runs that have one: none"):
+    with pytest.raises(UserError, match="no checkpoint to go on from; runs that have one: none"):
         train(config(world, tmp_path, "resume=true"), run)
     train(config(world, tmp_path), run)
-    with pytest.raises(ValueError, match="has a checkpoint of step 4; go on with resume=true"):
+    with pytest.raises(UserError, match="has a checkpoint of step 4; go on with resume=true"):
         train(config(world, tmp_path), run)
-    with pytest.raises(ValueError, match=r"another stream \(global_batch was 4, is 8\)"):
+    with pytest.raises(UserError, match=r"another stream \(global_batch was 4, is 8\)"):
         train(config(world, tmp_path, "resume=true", "data.global_batch=8", "stage.max_steps=8"), run)
+    assert "global_batch: 4" in (run / CONFIG).read_text()  # a run that was refused leaves it as it was
 
 
 def test_epochs_instead_of_steps(world, tmp_path, run):
@@ -77,7 +82,7 @@ def test_epochs_instead_of_steps(world, tmp_path, run):
     [
         (["source=[]"], "the mixture is empty"),
         (["stage=instruct", "source=[microworld_image]"], "has no recipe for stage instruct, only for enc_align, dec"),
-        (["level=hard"], r"source.microworld_image: .*`python -m data_prep.microworld` writes"),
+        (["level=hard"], r"source.microworld_image: .*`python -m data_prep.microworld --level hard` writes"),
         (
             ["source.microworld_image.weight=2"],
             "sources without a weight beside sources with one: microworld_video",
@@ -90,8 +95,43 @@ def test_epochs_instead_of_steps(world, tmp_path, run):
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_what_cannot_be_trained_is_told_in_a_line(world, tmp_path, run, overrides, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         train(config(world, tmp_path, "stage.max_steps=200", *overrides), run)
+
+
+@pytest.mark.parametrize("val_every", [3, 4, 50])
+def test_a_run_gives_every_metric_that_can_be_an_objective(world, tmp_path, run, val_every):
+    chosen = config(world, tmp_path, f"stage.val_every={val_every}", "+trainer.log_every_n_steps=1")
+    metrics = train(chosen, run)
+    with open(run / "metrics" / "version_0" / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert metrics.keys() == {f"{prefix}/{term}" for prefix in ("train", "val") for term in TERMS}
+    for name, value in metrics.items():
+        told = [float(row[name]) for row in rows if row[name]]
+        assert len(told) == {"train/text": 4, "val/text": 1}[name]
+        assert value == pytest.approx(told[-1])
+    for objective in metrics:
+        assert list(objective_faults({**chosen, "objective": objective})) == []
+        assert write_objective(metrics, objective, run) == metrics[objective]
+    again = train({**chosen, "resume": True}, run)
+    assert again == {}
+    assert write_objective(again, "val/text", run) == metrics["val/text"]
+
+
+def test_what_cannot_be_evaluated_is_told_in_a_line(world, tmp_path, run):
+    chosen = config(world, tmp_path)
+    with pytest.raises(UserError, match=r"no checkpoint yet"):
+        evaluate(chosen, run, "val")
+    with pytest.raises(UserError, match=r"source.microworld_image.shards.tset: no such split; did you mean test\?"):
+        evaluate(chosen, run, "tset")
+    with pytest.raises(UserError, match=r"source.microworld_image: .*`python -m data_prep.microworld --level easy`"):
+        evaluate(chosen, run, "test")  # of which there are no shards
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_told_in_a_line(world, tmp_path, run):
+    with pytest.raises(UserError, match="trainer: No supported gpu backend found!"):
+        train(config(world, tmp_path, "trainer=gpu"), run)
 
 
 def test_every_split_and_source_of_the_configs_is_there(world, tmp_path, record_property):

@@ -81,11 +81,42 @@ def test_clean_environment_keeps_the_rest():
     assert jobs.clean_environment(environment) == {"PATH": "/bin", "WANDB_MODE": "offline"}
 
 
-def test_objective_names_the_nearest_metric(tmp_path):
-    with pytest.raises(ConfigError, match=r"objective=val/txt: no such metric; did you mean val/text\?"):
-        jobs.write_objective({"val/text": 1.0, "step": 3.0}, "val/txt", tmp_path)
+@pytest.mark.parametrize(
+    ("objective", "val_every", "faults"),
+    [
+        (None, None, []),
+        ("train/text", None, []),
+        ("train/text", 5, []),
+        ("val/text", 5, []),
+        ("val/text", None, ["objective=val/text: nothing is validated; set stage.val_every"]),
+        ("val/txt", 5, ["objective=val/txt: no such metric; did you mean val/text?"]),
+        ("text", 5, ["objective=text: no such metric; did you mean val/text?"]),
+        ("trian/text", None, ["objective=trian/text: no such metric; did you mean train/text?"]),
+        ("accuracy", 5, ["objective=accuracy: no such metric; there is train/text, val/text"]),
+    ],
+)
+def test_an_objective_is_one_of_the_metrics_that_the_run_gives(objective, val_every, faults):
+    assert list(jobs.objective_faults({"objective": objective, "stage": {"val_every": val_every}})) == faults
+
+
+def test_no_objective_leaves_nothing(tmp_path):
     assert jobs.write_objective({"val/text": 1.0}, None, tmp_path) is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_objective_that_a_run_did_not_give_is_told(tmp_path):
+    with pytest.raises(ConfigError, match="objective=val/text: the run gave none; it gave step, train/text"):
+        jobs.write_objective({"train/text": 1.0, "step": 3.0}, "val/text", tmp_path)
+    with pytest.raises(ConfigError, match="objective=val/text: the run gave none; it gave nothing"):
+        jobs.write_objective({}, "val/text", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_was_complete_keeps_its_objective(tmp_path):
+    jobs.write_objective({"val/text": 1.5}, "val/text", tmp_path)
+    assert jobs.write_objective({}, "val/text", tmp_path) == 1.5
+    with pytest.raises(ConfigError, match="objective=train/text: the run gave none"):
+        jobs.write_objective({}, "train/text", tmp_path)
 
 
 @pytest.mark.parametrize("rank", ["RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID"])

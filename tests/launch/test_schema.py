@@ -2,12 +2,15 @@
 
 from pathlib import Path
 from shutil import copytree
+from typing import get_args
 
 import pytest
 from hydra import compose, initialize_config_dir
 
 from anyany.launch.checks import checked
 from anyany.launch.errors import ConfigError
+from anyany.launch.schema import Train
+from anyany.microworld.levels import LEVELS
 
 PLANTED = {
     "stage:\n  max_stps: 3\n": "stage.max_stps: no such key; did you mean max_steps?",
@@ -17,6 +20,11 @@ PLANTED = {
     "encoder:\n  ptch_px: 4\n": "encoder.ptch_px: no such argument of Patches; did you mean patch_px?",
     "encoder:\n  patch_px: four\n": "encoder.patch_px: found 'four'; give a valid integer",
     "trainer:\n  devcies: 2\n": "trainer.devcies: no such argument of Trainer; did you mean devices?",
+    "trainer:\n  max_steps: 3\n": "trainer.max_steps: belongs to the stage: stage.max_steps",
+    "trainer:\n  max_stps: 3\n": "trainer.max_stps: no such argument of Trainer; max_steps belongs to the stage: ",
+    "level: esay\n": "level=esay: no such option; did you mean easy?",
+    "level: 3\n": "level=3: no such option; there is easy, hard, standard",
+    "stage:\n  name: enc_algn\n": "stage.name=enc_algn: no such option; did you mean enc_align?",
     "optimizer:\n  _target_: torch.optim.AdmW\n": "optimizer._target_: torch.optim.AdmW: no such class or module; "
     "did you mean AdamW?",
     "callbacks:\n  one:\n    every: 3\n": "callbacks.one: found {'every': 3}; give the _target_ of a class",
@@ -34,3 +42,7 @@ def test_a_fault_planted_in_an_experiment_is_found(tmp_path, planted):
         checked(cfg, conf)
     assert len(error.value.faults) == 1
     assert error.value.faults[0].startswith(PLANTED[planted])
+
+
+def test_levels_are_those_of_the_microworld():
+    assert get_args(Train.model_fields["level"].annotation) == tuple(LEVELS)

@@ -1,7 +1,10 @@
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from anyany.launch.errors import ConfigError
-from anyany.launch.targets import build, parameters_of, target_faults
+from anyany.launch.targets import ELSEWHERE, build, parameters_of, target_faults
 
 TOY = "tests.launch.toys.Toy"
 
@@ -109,3 +112,34 @@ def test_refuses_targets_that_are_not_there(target, message, tmp_path, monkeypat
 def test_a_target_that_takes_any_name_cannot_be_checked():
     assert parameters_of("tests.launch.toys.Open") == ({}, True)
     assert list(target_faults({"_target_": "tests.launch.toys.Open", "whatever": 1}, "part")) == []
+
+
+def test_what_fit_gives_to_the_trainer_is_taken_from_nobody_else(monkeypatch):
+    from anyany.training import fit as fit_module
+
+    given = set()
+
+    class Told(Exception):
+        pass
+
+    def trainer(**options):
+        given.update(options)
+        raise Told
+
+    monkeypatch.setattr(fit_module, "Trainer", trainer)
+    for val_every in (None, 2):
+        with pytest.raises(Told):
+            fit_module.fit(None, SimpleNamespace(num_steps=4), Path("run"), {}, val_every=val_every)
+    elsewhere = ELSEWHERE["lightning.Trainer"]
+    assert given - elsewhere.keys() == {"enable_model_summary", "log_every_n_steps"}  # which a config may give too
+    assert elsewhere.keys() - given == {"accumulate_grad_batches"}  # which the loader does
+
+
+def test_places_of_arguments_are_those_of_real_ones():
+    import inspect
+
+    import lightning
+
+    assert ELSEWHERE.keys() == {"lightning.Trainer"}
+    assert ELSEWHERE["lightning.Trainer"].keys() <= inspect.signature(lightning.Trainer).parameters.keys()
+    assert not ELSEWHERE["lightning.Trainer"].keys() & parameters_of("lightning.Trainer")[0].keys()

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from anyany.launch.trace import trace
+from anyany.launch.trace import main, trace
 from data_prep import microworld
 
 
@@ -54,3 +54,24 @@ def test_the_dialogue_holds_every_modality(ways):
     for modality in ("image", "video", "audio"):
         assert re.search(rf"\[{modality} (signal )?0\.\.\d+\]", way), modality
     assert "signal 0..3]" in way
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_is_one_line(flag, capsys):
+    assert main([flag]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("usage: python -m anyany.launch.trace [")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+encoder.ptch_px=4", "encoder.ptch_px: no such key; did you mean patch_px?"),
+        ("sed=1", "sed: no such key or group; did you mean seed?"),
+    ],
+)
+def test_a_misspelt_override_is_refused_as_in_training(override, message, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([override])
+    assert end.value.code == message
+    assert capsys.readouterr().out == ""

@@ -1,13 +1,15 @@
 """What oracles must bear (blur, noise), what they must refuse (garbage), and counts of what they read right.
 
-P: side of a picture in pixels.
+N: corners of an outline.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw
 from scipy import ndimage
 from torch import Tensor
 
@@ -115,6 +117,45 @@ def _stripes(rng: Rng, side: int) -> Tensor:
     return to_uint8(np.where(bars, color, 28))
 
 
+def regular(corners: int, turned: float, reach: float | tuple[float, float] = 1.0) -> np.ndarray:
+    """Corners [N, 2] within the unit circle, the first at ``turned`` degrees from the right downwards.
+
+    Two values of ``reach`` alternate: how far a corner lies from the middle.
+    """
+    angles = np.radians(turned) + 2 * np.pi * np.arange(corners) / corners
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1) * np.resize(reach, corners)[:, None]
+
+
+_ARMS = [(1, 0.36), (0.36, 0.36), (0.36, 1), (-0.36, 1), (-0.36, 0.36), (-1, 0.36)]
+_TURN_45 = np.array([[1, 1], [-1, 1]]) / 2**0.5
+OTHER_SHAPES = {
+    "diamond": regular(4, 0),
+    "triangle upside down": regular(3, 90),
+    "triangle to the left": regular(3, 180),
+    "pentagon": regular(5, -90),
+    "hexagon": regular(6, 0),
+    "hexagon on a corner": regular(6, 90),
+    "star": regular(10, -90, (1, 0.45)),
+    "ellipse": regular(48, 0) * [1, 0.65],
+    "rectangle": np.array([(1, 0.65), (-1, 0.65), (-1, -0.65), (1, -0.65)]),
+    "slanting cross": np.array(_ARMS + [(-x, -y) for x, y in _ARMS]) @ _TURN_45,
+    "half a disc": np.concatenate([regular(48, 0)[:25], [[-1, 0]]]),
+}
+
+
+def draw_outline(corners_N2: np.ndarray, rng: Rng, side: int, size: str = "large") -> Tensor:
+    """One to three equal shapes of this outline, in one of the six colours, on plain dark ground."""
+    per_row, fine = side // 16 if side == 32 else 3, 8
+    middles = (np.stack(np.divmod(rng.permutation(per_row**2)[: rng.integers(1, 4)], per_row)) + 0.5).T * side / per_row
+    radius = getattr(drawing.measure_of(side), size) / 2 * rng.uniform(0.97, 1.03)
+    mask = Image.new("L", (side * fine, side * fine))
+    for middle in middles + rng.uniform(-1.5, 1.5, middles.shape):
+        ImageDraw.Draw(mask).polygon([tuple(xy) for xy in (middle + radius * corners_N2) * fine], fill=255)
+    cover = np.asarray(mask).reshape(side, fine, side, fine).mean((1, 3)) / 255
+    color = np.array(drawing.RGB[COLORS[rng.integers(6)]])[:, None, None]
+    return to_uint8(28 + cover * (color - 28.0))
+
+
 GARBAGE: dict[str, Callable[[Rng, int], Tensor]] = {
     "uniform noise": _uniform_noise,
     "gaussian noise": _gaussian_noise,
@@ -124,4 +165,4 @@ GARBAGE: dict[str, Callable[[Rng, int], Tensor]] = {
     "smooth blobs": _smooth_blobs,
     "other colors": _other_colors,
     "stripes": _stripes,
-}
+} | {name: partial(draw_outline, corners_N2) for name, corners_N2 in OTHER_SHAPES.items()}

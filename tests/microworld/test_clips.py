@@ -144,6 +144,72 @@ def test_garbage_is_unreadable(kind, is_still):
     assert unreadable >= 198
 
 
+def shuffled(level_name: str, rng: np.random.Generator) -> torch.Tensor:
+    level = LEVELS[level_name]
+    while True:
+        scene = sample_scene("video", level, rng)
+        if all(group.motion not in ("appear", "vanish") for group in scene.groups):
+            return render_clip(scene, level, rng)[torch.from_numpy(rng.permutation(level.num_frames))]
+
+
+def unrelated_pictures(level_name: str, rng: np.random.Generator) -> torch.Tensor:
+    level = LEVELS[level_name]
+    pictures = [render_picture(sample_scene("image", level, rng), level, rng) for _ in range(level.num_frames)]
+    return torch.stack(pictures)
+
+
+def frames_of_other_clips(level_name: str, rng: np.random.Generator) -> torch.Tensor:
+    level = LEVELS[level_name]
+    clips = [render_clip(sample_scene("video", level, rng), level, rng) for _ in range(level.num_frames)]
+    return torch.stack([frames[index] for index, frames in enumerate(clips)])
+
+
+def one_scene_drawn_anew(level_name: str, rng: np.random.Generator) -> torch.Tensor:
+    level = LEVELS[level_name]
+    scene = sample_scene("video", level, rng)
+    return torch.stack([render_clip(scene, level, rng)[index] for index in range(level.num_frames)])
+
+
+@pytest.mark.parametrize("level_name", LEVELS)
+@pytest.mark.parametrize("draw", [shuffled, unrelated_pictures, frames_of_other_clips, one_scene_drawn_anew])
+def test_frames_that_do_not_follow_each_other_are_unreadable(draw, level_name):
+    rng = rng_of("do not follow", draw.__name__, level_name)
+    read = [read_clip(draw(level_name, rng)) for _ in range(100)]
+    assert sum(isinstance(scene, Unreadable) for scene in read) >= 99
+
+
+@pytest.mark.parametrize(
+    ("motion", "order", "reason"),
+    [
+        ("right", (0, 0, 0, 0, 7, 7, 7, 7), "jumps"),
+        ("grow", (0, 0, 0, 0, 7, 7, 7, 7), "jumps"),
+        ("right", (0, 2, 4, 6, 6, 4, 2, 0), "to and fro"),
+        ("grow", (0, 2, 4, 6, 6, 4, 2, 0), "to and fro"),
+        ("appear", (0, 7, 0, 7, 0, 7, 0, 7), "another number in 4 of 8"),
+        ("appear", (0, 0, 7, 7, 7, 7, 0, 0), "another number in 2 of 8"),
+    ],
+)
+def test_disorder_is_named(motion, order, reason):
+    speed = "fast" if motion in DIRECTIONS else None
+    frames = render_clip(Clip((Group(1, "red", "circle", motion=motion, speed=speed),)), STANDARD, rng_of("disorder"))
+    assert not isinstance(read_clip(frames), Unreadable)
+    assert reason in read_clip(frames[list(order)]).reason
+
+
+def test_a_number_that_changes_midway_is_unreadable():
+    rng = rng_of("number")
+    one, two = (render_picture(Picture((Group(n, "red", "ring", "small", "middle"),)), STANDARD, rng) for n in (1, 2))
+    assert "another number in 4 of 8" in read_clip(torch.stack([one] * 4 + [two] * 4)).reason
+
+
+@pytest.mark.parametrize("motions", [("right", "left"), ("up", "down"), ("grow", "shrink"), ("appear", "vanish")])
+def test_a_clip_shown_backwards_shows_the_opposite(motions):
+    for forth, back in (motions, motions[::-1]):
+        frames = render_clip(Clip((Group(2, "cyan", "square", motion=forth),)), STANDARD, rng_of("back", forth))
+        assert read_clip(frames).groups[0].motion == forth
+        assert read_clip(frames.flip(0)).groups[0].motion == back
+
+
 def test_a_still_picture_is_read_without_motion():
     scene = Picture((Group(2, "green", "circle", "large", "top"),))
     picture = render_picture(scene, STANDARD, rng_of("still"))

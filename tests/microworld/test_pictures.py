@@ -19,7 +19,16 @@ from anyany.microworld.oracles.pictures import read_picture
 from anyany.microworld.pictures import render_picture
 from anyany.microworld.scenes import COLORS, PLACES, RELATIONS, SHAPES, SIZES, Group, Picture, Unreadable
 from anyany.seeds import rng_of
-from tests.microworld.spoiled import GARBAGE, blurred, noisy, percent_right
+from tests.microworld.spoiled import (
+    GARBAGE,
+    OTHER_SHAPES,
+    blurred,
+    draw_outline,
+    noisy,
+    percent_right,
+    regular,
+    to_uint8,
+)
 
 STANDARD, HARD = LEVELS["standard"], LEVELS["hard"]
 FEW, MANY = 200, 1000
@@ -156,6 +165,49 @@ def test_garbage_is_unreadable(kind, side):
     read = [read_picture(GARBAGE[kind](rng, side)) for _ in range(200)]
     assert sum(isinstance(scene, Unreadable) for scene in read) >= 198
     assert all(scene.reason for scene in read if isinstance(scene, Unreadable))
+
+
+@pytest.mark.parametrize("side", [32, 64])
+@pytest.mark.parametrize(
+    ("condition", "size", "least", "but"),
+    [
+        ("jpeg", "large", 0.98, ()),
+        ("jpeg", "small", 0.98, ("hexagon", "hexagon on a corner")),
+        ("blurred", "large", 0.95, ("pentagon", "hexagon", "hexagon on a corner")),
+    ],
+)
+def test_shapes_of_no_microworld_are_refused_as_files_small_or_blurred(condition, size, least, but, side):
+    spoil, _ = CONDITIONS[condition]
+    for name in OTHER_SHAPES.keys() - set(but):
+        rng = rng_of("other shapes", name, condition, size, side)
+        read = [read_picture(spoil(draw_outline(OTHER_SHAPES[name], rng, side, size), rng)) for _ in range(50)]
+        assert np.mean([isinstance(scene, Unreadable) for scene in read]) >= least, name
+
+
+@pytest.mark.parametrize("side", [32, 64])
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_shapes_drawn_by_others_are_read(condition, side):
+    """Drawn from their corners alone, with sharper edges and slightly other proportions than the renderer's."""
+    spoil, _ = CONDITIONS[condition]
+    for shape, corners_N2 in {"circle": regular(48, 0), "square": regular(4, 45), "triangle": regular(3, -90)}.items():
+        for size in SIZES:
+            rng = rng_of("drawn by others", shape, size, condition, side)
+            read = [read_picture(spoil(draw_outline(corners_N2, rng, side, size), rng)) for _ in range(20)]
+            shapes = [{group.shape for group in getattr(scene, "groups", ())} for scene in read]
+            assert shapes.count({shape}) >= 19, (shape, size)
+
+
+def test_one_diamond_among_circles_is_not_counted_as_one_of_them():
+    y, x = np.mgrid[:64, :64] + 0.5
+    red = np.array(RGB["red"])[:, None, None] - 28.0
+    circles = sum(coverage("circle", x - middle, y - 32, np.array(13.0)) for middle in (12, 32))
+    last = {
+        "circle": coverage("circle", x - 52, y - 32, np.array(13.0)),
+        "diamond": np.clip(0.5 - (abs(x - 52) + abs(y - 32) - 6.5) / 2**0.5, 0, 1),
+    }
+    read = {name: read_picture(to_uint8(28 + red * (circles + cover))) for name, cover in last.items()}
+    assert [(group.number, group.shape) for group in read["circle"].groups] == [(3, "circle")]
+    assert isinstance(read["diamond"], Unreadable)
 
 
 def test_reading_tells_what_it_was_not_asked():

@@ -6,14 +6,12 @@ from anyany.media.table import MEDIA, MediaSpec
 from anyany.messages.types import Media, from_json, media_of
 from anyany.microworld import levels, scenes
 from anyany.microworld.levels import LEVELS
+from anyany.microworld.oracles import ORACLES
 from anyany.microworld.oracles.captions import read_caption, text_novel_pairs
-from anyany.microworld.oracles.clips import read_clip
-from anyany.microworld.oracles.pictures import read_picture
-from anyany.microworld.oracles.sounds import read_sound
 from anyany.microworld.records import SETS, make_record
 from anyany.microworld.scenes import SCENES, compare
+from tests.microworld.scan import scan
 
-ORACLES = {"image": read_picture, "video": read_clip, "audio": read_sound}
 CASES = [(set_name, level, split) for set_name in SETS for level in LEVELS for split in ("train", "test_novel")]
 
 
@@ -71,9 +69,16 @@ def test_no_novel_pair_outside_its_split(set_name, split):
         members = make_record(0, "easy", split, set_name, number)
         texts = [members["txt"].decode()] if "txt" in members else _texts(json.loads(members["json"])["messages"])
         assert not any(map(text_novel_pairs, texts)), texts
+        assert not any(map(scan, texts)), texts
         told = json.loads(members["scene.json"])
         held = [told] if set_name in SCENES else list(told.get("scenes", {}).values())
         assert not any(levels.novel_pairs(scenes.from_json(scene)) for scene in held)
+
+
+def test_texts_of_the_novel_split_hold_a_novel_pair():
+    for number in range(60):
+        texts = _texts(json.loads(make_record(0, "easy", "test_novel", "text", number)["json"])["messages"])
+        assert any(map(text_novel_pairs, texts)), texts
 
 
 def _texts(messages) -> list[str]:

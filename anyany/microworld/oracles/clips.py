@@ -27,7 +27,7 @@ MOVED_MIN = 0.5  # of the slowest way, or of the growth from small to large
 STRAY_MAX = 1 / 8  # part of the frames in which a group may be there in another number
 STEP_MAX = 0.15  # way from one frame to the next, as a fraction of the frame's side; the fastest motion has 0.06
 STRAY_WAY_MAX = 0.1  # by how much all steps together may be longer than the way, as a fraction of the frame's side
-GROWTH_STEP_MAX, STRAY_GROWTH_MAX = 0.8, 0.8  # the same of the diameter, over the growth from small to large
+GROWTH_STEP_MAX, STRAY_GROWTH_MAX = 0.6, 0.8  # the same of the diameter, over the growth from small to large
 _BETWEEN_SPEEDS = (TRAVEL["slow"][1] * TRAVEL["fast"][0]) ** 0.5
 _ENDS = 2  # frames over which the start and the end are averaged
 
@@ -100,9 +100,9 @@ def _disorder(track: _Track, side: int) -> str | None:
     is_after_F = np.arange(len(is_seen_F)) >= when
     wanted_F = np.ones(len(is_seen_F), bool) if motion is None else is_after_F if motion == "appear" else ~is_after_F
     num_stray = np.count_nonzero(track.count_F != track.group.number * wanted_F)
-    if num_stray > STRAY_MAX * len(is_seen_F):
-        return f"there in another number in {num_stray} of {len(is_seen_F)} frames"
     whole = np.flatnonzero(track.is_whole_F & wanted_F)
+    if num_stray > STRAY_MAX * len(is_seen_F) or not len(whole):
+        return f"there in another number in {num_stray} of {len(is_seen_F)} frames"
     steps_N, stray = _steps(track.middle_F2[whole] / side)
     measure = measure_of(side)
     growths_N, stray_growth = _steps(np.log(track.diameter_F[whole, None]) / np.log(measure.large / measure.small))

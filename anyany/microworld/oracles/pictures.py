@@ -32,7 +32,9 @@ def read_picture(picture: Tensor) -> Picture | Unreadable:
     if not 1 <= len(kinds) <= MAX_GROUPS:
         return Unreadable(f"there are {len(kinds)} groups of shapes; read are 1 to {MAX_GROUPS}")
     members = [is_known_K & (spots.color_K == color) & (shape_K == shape) for color, shape in kinds]
-    middles = [spots.as_shape.middle_KQ2[member_K, shape].mean(0) for member_K, (_, shape) in zip(members, kinds, strict=True)]
+    middles = [
+        spots.as_shape.middle_KQ2[member_K, shape].mean(0) for member_K, (_, shape) in zip(members, kinds, strict=True)
+    ]
     groups = tuple(
         Group(
             int(member_K.sum()),

@@ -60,8 +60,14 @@ class Spots:
 
     def of(self, chosen_K: np.ndarray) -> "Spots":
         """Those chosen by a bool or an index."""
-        fields = self.frame_K, self.color_K, self.as_shape, self.foreign_KR, self.area_K
-        return Spots(*(field[chosen_K] for field in fields), self.unknown_area)
+        return Spots(
+            self.frame_K[chosen_K],
+            self.color_K[chosen_K],
+            self.as_shape[chosen_K],
+            self.foreign_KR[chosen_K],
+            self.area_K[chosen_K],
+            self.unknown_area,
+        )
 
 
 def find_spots(frames_F3HW: Tensor) -> Spots | Unreadable:
