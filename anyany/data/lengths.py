@@ -46,6 +46,7 @@ class LengthTables:
         num_rows = [vocabulary.rows[name].num_rows for name in self.modalities]
         self.digest = digest_of(self.modalities, num_rows, [folder.name for folder in self.folders]).hex()
         self._tables: dict[tuple[int, int], Table] = {}
+        self._told: set[int] = set()
 
     def __call__(self, refs: Sequence[Ref]) -> list[int]:
         needed = {(ref.source, ref.shard) for ref in refs}
@@ -62,7 +63,10 @@ class LengthTables:
         path = self.folders[source] / f"{digest_of(url, header.size_bytes, header.digest).hex()}.npy"
         if path.exists():
             return np.load(path)
-        log.info("measuring the lengths of %d records of %s", header.num_records, url)
+        # Once a source: the first start of a large one takes a while, shard by shard.
+        level = logging.DEBUG if source in self._told else logging.INFO
+        self._told.add(source)
+        log.log(level, "measuring the samples of source %s, shard by shard", self.sources[source].name)
         table = self._measure(self.sources[source], url, header.num_records)
         _write(path, table)
         return table

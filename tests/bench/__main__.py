@@ -11,6 +11,7 @@ from tests.bench.report import Figure
 
 BENCHES: dict[str, Callable[[Path], Iterator[Figure]]] = {
     "microworld": microworld.writing,
+    "oracles": microworld.reading,
     "loader": lambda folder: loader.against_bare_decoding(folder, "tiny", 600),
     "loader_full": lambda folder: loader.against_bare_decoding(folder, "full", 120),
     "resume": lambda folder: loader.resuming(folder, 3334),

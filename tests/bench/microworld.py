@@ -1,9 +1,17 @@
-"""How quickly the microworld is written."""
+"""How quickly the microworld is written and read back."""
 
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import torch
+
+from anyany.media.table import MEDIA, MediaSpec
+from anyany.microworld.levels import LEVELS, Level, sample_scene
+from anyany.microworld.oracles import ORACLES
+from anyany.microworld.records import render
+from anyany.seeds import rng_of
 from data_prep.microworld import parse, plan, write_all
 from tests.bench.report import Figure
 
@@ -22,3 +30,23 @@ def writing(folder: Path) -> Iterator[Figure]:
             write_all(chosen, workers=2)
             rate = sum(shard.last - shard.first for shard in chosen) / (time.perf_counter() - start)
             yield Figure(f"records written a second, {level}, {name}", rate, at_least=200)
+
+
+def reading(folder: Path) -> Iterator[Figure]:
+    """How many media a second the oracles read, on one core."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for level in LEVELS.values():
+        for modality, read in ORACLES.items():
+            decoded = [_decoded(modality, level, number) for number in range(40)]
+            start = time.perf_counter()
+            for media in decoded:
+                read(media)
+            yield Figure(f"{modality} read a second, {level.name}", len(decoded) / (time.perf_counter() - start))
+    torch.set_num_threads(threads)
+
+
+def _decoded(modality: str, level: Level, number: int) -> Any:
+    rng = rng_of("bench", modality, level.name, number)
+    data = render(sample_scene(modality, level, rng), level, rng)
+    return MEDIA[modality].decode(data, MediaSpec(level.num_frames, level.sample_rate_hz))

@@ -3,7 +3,6 @@
 The renderer is checked with plain sums over bright pixels, not with the oracle.
 """
 
-import time
 from itertools import product
 
 import numpy as np
@@ -229,16 +228,3 @@ def test_reading_forgives_a_frame_without_the_group():
     frames[3] = 25
     (group,) = read_clip(frames).groups
     assert (group.number, group.motion, group.speed) == (2, "right", "fast")
-
-
-@pytest.mark.slow
-def test_rendering_and_reading_are_fast():
-    rng = rng_of("fast")
-    scenes = [sample_scene("video", HARD, rng) for _ in range(60)]
-    began = time.process_time()
-    clips = [render_clip(scene, HARD, rng) for scene in scenes]
-    rendered = time.process_time()
-    for frames in clips:
-        read_clip(frames)
-    assert len(clips) / (rendered - began) > 150
-    assert len(clips) / (time.process_time() - rendered) > 50

@@ -4,7 +4,6 @@ The renderer is checked with plain counting of connected pixels, not with the or
 """
 
 import colorsys
-import time
 from itertools import product
 
 import numpy as np
@@ -221,17 +220,3 @@ def test_reading_tells_what_it_was_not_asked():
     picture = torch.where(ring, blue, picture)
     squares = Group(2, "red", "square", "small", "left")
     assert read_picture(picture) == Picture((squares, Group(1, "blue", "ring", "large", "right")), "left of")
-
-
-@pytest.mark.slow
-def test_rendering_and_reading_are_fast():
-    rng = rng_of("fast")
-    scenes = [sample_scene("image", level, rng) for level in LEVELS.values() for _ in range(100)]
-    levels = [level for level in LEVELS.values() for _ in range(100)]
-    began = time.process_time()
-    pictures = [render_picture(scene, level, rng) for scene, level in zip(scenes, levels, strict=True)]
-    rendered = time.process_time()
-    for picture in pictures:
-        read_picture(picture)
-    assert len(pictures) / (rendered - began) > 400
-    assert len(pictures) / (time.process_time() - rendered) > 200

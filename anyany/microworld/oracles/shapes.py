@@ -72,7 +72,7 @@ class Spots:
 
 def find_spots(frames_F3HW: Tensor) -> Spots | Unreadable:
     """All spots of uint8 [F, 3, H, W]; unreadable where the ground is none. There may be no spots at all."""
-    pixels_FHW3 = frames_F3HW.permute(0, 2, 3, 1).contiguous().numpy().astype(np.float32)
+    pixels_FHW3 = np.ascontiguousarray(frames_F3HW.numpy().transpose(0, 2, 3, 1), np.float32)
     ground_F3 = np.median(pixels_FHW3[:, ::2, ::2].reshape(len(pixels_FHW3), -1, 3), axis=1)
     if ground_F3.max() > GROUND_MAX or np.ptp(ground_F3, axis=1).max() > GROUND_TINT_MAX:
         return Unreadable(f"the ground is not dark and neutral: {ground_F3.max(0).round().tolist()}")
