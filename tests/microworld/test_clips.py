@@ -132,15 +132,29 @@ def test_reading_of_many(level_name, condition):
     check_reading(level_name, condition, MANY)
 
 
-@pytest.mark.parametrize("is_still", [True, False], ids=["the same in all frames", "another in each frame"])
-@pytest.mark.parametrize("kind", GARBAGE)
-def test_garbage_is_unreadable(kind, is_still):
+STILL = pytest.mark.parametrize("is_still", [True, False], ids=["the same in all frames", "another in each frame"])
+
+
+def unreadable_share(kind, is_still, num):
     rng = rng_of("garbage clips", kind, is_still)
     unreadable = 0
-    for _ in range(200):
+    for _ in range(num):
         frames = [GARBAGE[kind](rng, 32) for _ in range(1 if is_still else 8)]
         unreadable += isinstance(read_clip(torch.stack(frames * (8 // len(frames)))), Unreadable)
-    assert unreadable >= 198
+    return unreadable / num
+
+
+@STILL
+@pytest.mark.parametrize("kind", GARBAGE)
+def test_garbage_is_unreadable(kind, is_still):
+    assert unreadable_share(kind, is_still, 30) >= 29 / 30
+
+
+@pytest.mark.slow
+@STILL
+@pytest.mark.parametrize("kind", GARBAGE)
+def test_much_garbage_is_unreadable(kind, is_still):
+    assert unreadable_share(kind, is_still, 200) >= 0.99
 
 
 def shuffled(level_name: str, rng: np.random.Generator) -> torch.Tensor:
@@ -173,8 +187,8 @@ def one_scene_drawn_anew(level_name: str, rng: np.random.Generator) -> torch.Ten
 @pytest.mark.parametrize("draw", [shuffled, unrelated_pictures, frames_of_other_clips, one_scene_drawn_anew])
 def test_frames_that_do_not_follow_each_other_are_unreadable(draw, level_name):
     rng = rng_of("do not follow", draw.__name__, level_name)
-    read = [read_clip(draw(level_name, rng)) for _ in range(100)]
-    assert sum(isinstance(scene, Unreadable) for scene in read) >= 99
+    read = [read_clip(draw(level_name, rng)) for _ in range(40)]
+    assert sum(isinstance(scene, Unreadable) for scene in read) >= 39
 
 
 @pytest.mark.parametrize(
