@@ -104,6 +104,7 @@ def data_module(args: argparse.Namespace) -> StreamDataModule:
         draws_per_epoch=90,
         block_samples=40,
         num_workers=args.workers,
+        max_fault_rate=0.2,  # the shards hold a twentieth of faulty pairs on purpose
     )
 
 
