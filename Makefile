@@ -56,7 +56,7 @@ microworld: setup
 define refuse_cuda
 if ! command -v nvidia-smi >/dev/null && $(1) | tr ' ' '\n' | grep -i '^nvidia-'; then \
 	echo "These CUDA packages come with torch, but there is no GPU here. Give pip the index of the CPU wheels of torch:"; \
-	echo "  make setup PIP_ARGS='--index-url <the CPU index that pytorch.org names> --extra-index-url <your usual index>'"; \
+	echo "  make setup PIP_ARGS='<what pytorch.org says for pip and CPU>'"; \
 	exit 1; \
 fi
 endef

@@ -49,8 +49,8 @@ class LatestCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         if trainer.is_global_zero:  # what a kill between two steps of saving has left
-            latest = latest_checkpoint(self.run)
-            for stray in [*(self.run / CHECKPOINTS).glob("*.tmp"), *(self.run / CHECKPOINTS).glob("*.ckpt")]:
+            latest, folder = latest_checkpoint(self.run), self.run / CHECKPOINTS
+            for stray in [*folder.glob("step=*.ckpt.*.tmp"), *folder.glob("step=*.ckpt")]:  # of our own names alone
                 if stray != latest:
                     stray.unlink()
 

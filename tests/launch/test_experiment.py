@@ -10,10 +10,14 @@ import torch
 from anyany.data.ledger import entries
 from anyany.faults import UserError
 from anyany.launch.command_line import composed
-from anyany.launch.experiment import data_of, evaluate, train
+from anyany.launch.experiment import assembled, data_of, evaluate, train
 from anyany.launch.jobs import objective_faults, write_objective
+from anyany.messages.render import measure
+from anyany.microworld.dialogues import sample_dialogue
+from anyany.microworld.levels import LEVELS
 from anyany.models.anyany import TERMS
 from anyany.runs import CONFIG, LEDGER, latest_checkpoint
+from anyany.seeds import rng_of
 from data_prep import microworld
 
 
@@ -67,6 +71,16 @@ def test_a_run_is_not_started_over_nor_gone_on_with_by_mistake(world, tmp_path, 
     with pytest.raises(UserError, match=r"another stream \(global_batch was 4, is 8\)"):
         train(config(world, tmp_path, "resume=true", "data.global_batch=8", "stage.max_steps=8"), run)
     assert "global_batch: 4" in (run / CONFIG).read_text()  # a run that was refused leaves it as it was
+
+
+@pytest.mark.parametrize("level", ["easy", "standard"])
+def test_every_dialogue_fits_into_a_row(world, tmp_path, level):
+    chosen = config(world, tmp_path)
+    vocabulary = assembled(chosen).vocabulary
+    for number in range(200):
+        num_tokens, num_media = measure(sample_dialogue(LEVELS[level], rng_of("fits", number)).messages, vocabulary)
+        rows = sum(vocabulary.rows[name].num_rows * count for name, count in num_media.items())
+        assert num_tokens + rows <= chosen["data"]["max_tokens"]
 
 
 def test_epochs_instead_of_steps(world, tmp_path, run):
