@@ -31,13 +31,19 @@ class Outcome:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     try:
-        urls = _local(expand_urls(options.patterns))
+        urls = local(expand_urls(options.patterns))
     except (ValueError, FileNotFoundError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    outcomes = sorted(_with_progress(_index_all(urls, options.workers, options.force), len(urls)), key=lambda o: o.url)
+    outcomes = index_all(urls, options.workers, options.force)
     sys.stdout.write(report(outcomes, options.patterns))
     return int(any(outcome.fault for outcome in outcomes))
+
+
+def index_all(urls: Sequence[str], workers: int, force: bool = False) -> list[Outcome]:
+    """Index local shards, with a progress bar; what became of each, in order of their names."""
+    outcomes = _with_progress(_indexed(urls, workers, force), len(urls))
+    return sorted(outcomes, key=lambda outcome: outcome.url)
 
 
 def index_one(url: str, force: bool = False) -> Outcome:
@@ -54,12 +60,12 @@ def report(outcomes: Sequence[Outcome], patterns: Sequence[str]) -> str:
     refused = [outcome.fault for outcome in outcomes if outcome.fault]
     cut_off = [header.url for header in headers if header.truncated]
     members = _sum(header.extensions for header in headers)
-    kinds = _counts(Counter(fault.kind for fault in refused))
+    kinds = counts_of(Counter(fault.kind for fault in refused))
     lines = [
         f"shards       {len(headers)} indexed, {len(refused)} refused{kinds and f' ({kinds})'}",
         f"records      {sum(header.num_records for header in headers)}",
-        f"members      {_counts(members) or 'none'}",
-        f"passed over  {_counts(_sum(header.faults for header in headers)) or 'nothing'}",
+        f"members      {counts_of(members) or 'none'}",
+        f"passed over  {counts_of(_sum(header.faults for header in headers)) or 'nothing'}",
         f"cut off      {len(cut_off)}{f': {listed(cut_off)}' if cut_off else ''}",
         *(f"refused      {fault}" for fault in refused),
     ]
@@ -67,7 +73,7 @@ def report(outcomes: Sequence[Outcome], patterns: Sequence[str]) -> str:
         again = f"python -m data_prep.index {shlex.join(patterns)}"
         lines.append(f"next: mend or leave out what was refused, then run `{again}`")
     else:
-        lines.append("next: name these shards in a source (conf/source)")
+        lines.append(f"next: look at every record with `python -m data_prep.verify {shlex.join(patterns)}`")
     return "\n".join(lines) + "\n"
 
 
@@ -84,13 +90,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _local(urls: list[str]) -> list[str]:
+def local(urls: list[str]) -> list[str]:
+    """The same; raises ValueError where one is remote."""
     if remote := [url for url in urls if is_remote(url)]:
-        raise ValueError(f"cannot write beside {listed(remote)}: index the shards where they lie, or copies of them")
+        raise ValueError(f"cannot write beside {listed(remote)}: run this where the shards lie, or on copies of them")
     return urls
 
 
-def _index_all(urls: list[str], workers: int, force: bool) -> Iterator[Outcome]:
+def _indexed(urls: Sequence[str], workers: int, force: bool) -> Iterator[Outcome]:
     if workers == 1 or len(urls) == 1:
         yield from (index_one(url, force) for url in urls)
         return
@@ -110,7 +117,8 @@ def _sum(counts: Iterator[dict[str, int]]) -> Counter[str]:
     return sum((Counter(count) for count in counts), Counter())
 
 
-def _counts(counts: Counter[str]) -> str:
+def counts_of(counts: Counter[str]) -> str:
+    """``3 jpg, 3 txt``"""
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 

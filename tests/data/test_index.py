@@ -135,7 +135,7 @@ def test_command_counts_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert "records      49\n" in report
         assert "members      49 jpg, 48 json, 48 txt\n" in report
         assert f"cut off      1: {cut}\n" in report
-        assert "next: name these shards" in report
+        assert f"next: look at every record with `python -m data_prep.verify '{pattern}'`" in report
     assert {path: path.read_bytes() for path in tmp_path.glob("*.tar")} == before
 
     (tmp_path / "garbage.tar").write_bytes(b"garbage")
@@ -155,7 +155,7 @@ def test_command_refuses_misuse(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main([str(tmp_path / "*.tar")]) == 2
     assert "matches nothing" in capsys.readouterr().err
     assert main(["https://host/a.tar"]) == 2
-    assert "index the shards where they lie" in capsys.readouterr().err
+    assert "run this where the shards lie" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["a.tar", "--workers", "0"])
     assert "expected at least 1" in capsys.readouterr().err
