@@ -14,11 +14,11 @@ from typing import Any
 
 from data_prep import llava
 from data_prep.preparation.command import parser_of, prepare
-from data_prep.preparation.rows import Preparation
 from data_prep.preparation.conversations import Dialogue, Named, mapping_of
 from data_prep.preparation.drafts import Draft, LeftOut, text_of
 from data_prep.preparation.lists import read_json
 from data_prep.preparation.media_folder import MediaFolders
+from data_prep.preparation.rows import Preparation
 
 
 def names(entry: Any) -> tuple[str | None, str | None]:

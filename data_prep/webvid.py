@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.preparation.rows import Preparation
 from data_prep.preparation.downloaded import parser_of_pairs, prepare_pairs
 from data_prep.preparation.drafts import Draft, LeftOut, text_of
 from data_prep.preparation.lists import read_csv
 from data_prep.preparation.media_folder import MediaFolders
 from data_prep.preparation.pairs import pair
+from data_prep.preparation.rows import Preparation
 
 
 def entries(path: Path) -> Iterator[dict[str, str] | LeftOut]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from anyany.data.order import Ref, SourceOrder
 from anyany.data.packing import pack
-from anyany.seeds import digest_of, rng_of
+from anyany.seeds import rng_of
 
 Row = list[Ref]
 
@@ -101,7 +101,7 @@ class Plan:
             f"source {order.name}": {
                 "records": order.num_records,
                 "draws": draws,
-                "shards": order.digest or digest_of(*order.sizes.tolist()).hex(),
+                "shards": order.digest,
                 "window_shards": order.window_shards,
             }
             for order, draws in zip(self.orders, self.draws, strict=True)

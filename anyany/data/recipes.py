@@ -2,18 +2,24 @@
 
 A recipe reads text members alone and names the media it wants, so that lengths can be counted and captions trained on
 without opening any media. Where it chooses a phrasing it does so by the record's key: the same in every epoch and run.
+
+A phrasing may hold {noun}, {noun_a} or {verb} and {verb_small}: picture, a picture, Draw, draw; where something is to
+be made also {caption}, which then stands there to the letter as in the target.
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
-from functools import partial
 
+from anyany.data.cleaning import as_published
 from anyany.data.records import Record, RecordFault
+from anyany.faults import UserError
 from anyany.media.table import MEDIA
 from anyany.messages.types import Conversation, Media, assistant, from_json, is_text, user
 from anyany.seeds import choice_of
 
 Recipe = Callable[[Record], Conversation]
+Clean = Callable[[str], str]  # one of anyany.data.cleaning
 TEXT_EXTENSIONS = ("txt", "json")
 
 READ_PROMPTS = (
@@ -33,14 +39,18 @@ MAKE_PROMPTS = (
     "Make {noun_a} for: {caption}.",
 )
 MAKE_REPLIES = ("Here it is: {caption}.", "Sure, {caption}.", "Here you are.", "Done: {caption}.", "As you asked.")
+_ENDS = ".!?\u2026\u3002\uff01\uff1f"  # what ends a sentence
 _NOUNS = {"image": "picture", "video": "clip", "audio": "sound"}
 _VERBS = {"image": "Draw", "video": "Show", "audio": "Play"}
 
 
-def read_media(record: Record, modality: str, prompts: Sequence[str] = READ_PROMPTS) -> Conversation:
+def read_media(
+    record: Record, modality: str, prompts: Sequence[str] = READ_PROMPTS, clean: Clean = as_published
+) -> Conversation:
     """For ``enc_align``: the medium and a prompt, then its caption."""
-    prompt = choice_of(prompts, record.key, "read").format(noun=_NOUNS.get(modality, modality))
-    return [user(Media(modality, member=media_member(record, modality)), prompt), assistant(caption_of(record))]
+    caption = caption_of(record, clean)
+    prompt = _phrased(prompts, record, "read", modality)
+    return [user(Media(modality, member=media_member(record, modality)), prompt), assistant(caption)]
 
 
 def make_media(
@@ -48,18 +58,26 @@ def make_media(
     modality: str,
     prompts: Sequence[str] = MAKE_PROMPTS,
     replies: Sequence[str] = MAKE_REPLIES,
+    clean: Clean = as_published,
 ) -> Conversation:
-    """For ``dec_align``: a request with the caption, then a reply with the medium as its target."""
-    noun, verb = _NOUNS.get(modality, modality), _VERBS.get(modality, "Make")
-    caption = caption_of(record)
-    words = {"noun_a": f"a {noun}", "verb": verb, "verb_small": verb.lower(), "caption": caption.rstrip(".")}
-    target = Media(modality, member=media_member(record, modality), caption=caption)
-    request = choice_of(prompts, record.key, "make").format(**words)
-    return [user(request), assistant(choice_of(replies, record.key, "reply").format(**words), target)]
+    """For ``dec_align``: a request with the caption, then a reply with the medium as its target.
+
+    A pair that was kept as text, without any media, gives a target of its caption alone.
+    """
+    caption = caption_of(record, clean)
+    kept_as_text = set(record.names) <= set(TEXT_EXTENSIONS)
+    member = None if kept_as_text else media_member(record, modality)
+    request = _phrased(prompts, record, "make", modality, caption)
+    reply = _phrased(replies, record, "reply", modality, caption)
+    return [user(request), assistant(reply, Media(modality, member=member, caption=caption))]
 
 
 def as_it_is(record: Record) -> Conversation:
-    """For ``instruct``: the conversation that the record's ``json`` member holds under ``messages``."""
+    """The conversation that the record's ``json`` member holds under ``messages``, for any stage.
+
+    For ``instruct``, and for ``enc_align`` and ``dec_align`` where the pairs of a source were published as
+    conversations with prompts of their own. Nothing is cleaned, neither text nor the captions of targets.
+    """
     data = _json(record)
     if "messages" not in data:
         raise RecordFault("bad_json", f"{record.key}.json: no key 'messages' among {', '.join(sorted(data))}")
@@ -74,8 +92,8 @@ def as_it_is(record: Record) -> Conversation:
     return messages
 
 
-def caption_of(record: Record) -> str:
-    """The ``txt`` member, or ``caption`` in the ``json`` member, as published apart from white space around it."""
+def caption_of(record: Record, clean: Clean = as_published) -> str:
+    """The ``txt`` member, or ``caption`` in the ``json`` member, cleaned."""
     if "txt" in record.members:
         try:
             caption = record.members["txt"].decode()
@@ -85,11 +103,15 @@ def caption_of(record: Record) -> str:
         caption = _json(record).get("caption") or ""
     else:
         raise RecordFault("missing_member", f"{record.key}: neither txt nor json among {', '.join(record.names)}")
-    if not isinstance(caption, str) or not caption.strip():
-        raise RecordFault("empty_caption", f"{record.key}: the caption is empty")
+    if not isinstance(caption, str):
+        raise RecordFault("bad_text", f"{record.key}.json: the caption is a {type(caption).__name__}, not a string")
     if not is_text(caption):
         raise RecordFault("bad_text", f"{record.key}: the caption holds half of a character")
-    return caption.strip()
+    cleaned = clean(caption)
+    if not cleaned.strip():
+        left = f"after cleaning, was {caption[:80]!r}" if caption.strip() else "as it was stored"
+        raise RecordFault("empty_caption", f"{record.key}: the caption is empty {left}")
+    return cleaned
 
 
 def media_member(record: Record, modality: str) -> str:
@@ -104,13 +126,22 @@ def media_member(record: Record, modality: str) -> str:
     return found[0]
 
 
-def identity(recipe: Recipe) -> tuple[str, str]:
-    """What a recipe does, as far as a digest can tell: its import path and the arguments it is bound to."""
-    if isinstance(recipe, partial):
-        return f"{recipe.func.__module__}.{recipe.func.__qualname__}", repr(
-            (recipe.args, sorted(recipe.keywords.items()))
-        )
-    return f"{recipe.__module__}.{recipe.__qualname__}", ""
+def _phrased(phrasings: Sequence[str], record: Record, use: str, modality: str, caption: str | None = None) -> str:
+    """The phrasing that the record's key picks, filled in. A caption that ends a sentence needs no other mark."""
+    noun, verb = _NOUNS.get(modality, modality), _VERBS.get(modality, "Make")
+    words = {"noun": noun, "noun_a": f"a {noun}", "verb": verb, "verb_small": verb.lower()}
+    if not phrasings:
+        raise UserError(f"no phrasings to {use} {modality} with; give at least one")
+    phrasing = choice_of(phrasings, record.key, use)
+    if caption is not None:
+        words["caption"] = caption
+        if caption[-1] in _ENDS:
+            phrasing = re.sub(r"(?<={caption})[.!?]", "", phrasing)
+    try:
+        return phrasing.format(**words)
+    except (LookupError, ValueError, AttributeError) as error:  # no such word, or a bracket alone
+        known = ", ".join(f"{{{word}}}" for word in words)
+        raise UserError(f"the phrasing {phrasing!r} to {use} {modality}: write words as {known}") from error
 
 
 def _json(record: Record) -> dict:

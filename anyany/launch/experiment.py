@@ -19,6 +19,8 @@ from anyany.models.assemble import Assembled, RowSpec, assemble
 from anyany.runs import CONFIG
 
 Config = Mapping[str, Any]
+# Modules of data_prep for published sets; the names of their sources begin with theirs.
+PUBLISHED = ("cc3m", "webvid", "audiocaps", "nextgpt", "alpaca", "llava", "videochat", "t2m", "mosit")
 log = logging.getLogger(__name__)
 
 
@@ -130,11 +132,18 @@ def _source(name: str, node: Mapping[str, Any], split: str, stage: str, level: s
             f"choose another source, or add source.{name}.recipes.{stage}"
         )
     try:
-        return open_source(name, node["shards"][split], build(node["recipes"][stage]), node["weight"])
+        recipe = build(node["recipes"][stage])
+        return open_source(name, node["shards"][split], recipe, node["weight"], node.get("drop_list"))
     except FileNotFoundError as error:
-        command = f"python -m data_prep.microworld --level {level}"
-        hint = f"; `{command}` writes the microworld's" if name.startswith("microworld") else ""
-        raise ConfigError(f"source.{name}: {error}{hint}") from error
+        raise ConfigError(f"source.{name}: {error}{_written_by(name, level)}") from error
+
+
+def _written_by(source: str, level: str) -> str:
+    """What writes the shards of a source, as the end of an error."""
+    module = source.partition("_")[0]
+    if module == "microworld":
+        return f"; `python -m data_prep.microworld --level {level}` writes its shards"
+    return f"; `python -m data_prep.{module}` writes its shards: see docs/data.md" if module in PUBLISHED else ""
 
 
 def _tell(config: Config, parts: Assembled, sources: list[Source]) -> None:

@@ -65,6 +65,7 @@ class Source(Strict):
     weight: PositiveFloat | None
     shards: dict[str, str | list[str]]  # by split
     recipes: dict[str, Node]  # by stage
+    drop_list: str | None = None  # records to leave out, as data_prep.verify writes them
 
 
 class Data(Strict):

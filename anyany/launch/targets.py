@@ -5,7 +5,7 @@ Importing a target may be slow, so nothing here runs for ``--help`` and ``--cfg`
 
 import inspect
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import NoneType, SimpleNamespace, UnionType
@@ -104,13 +104,34 @@ def _argument_faults(node: Mapping[str, Any], where: str, labels: frozenset[str]
     for key in sorted(node.keys() - META - {"_convert_"}):
         if key in hints:
             yield from _type_faults(node[key], hints[key], _join(where, key))
+            yield from _missing_faults(node[key], _join(where, key))
         elif key not in labels and not takes_any:
             yield no_such_argument(_join(where, key), key, hints, target, f"argument of {target.rpartition('.')[2]}")
 
 
+def _missing_faults(node: Any, where: str) -> Iterator[str]:
+    """Arguments that nobody gives to a node within a node; to an outer one the code may give more."""
+    if not isinstance(node, Mapping) or "_target_" not in node or node.get("_partial_") or "_args_" in node:
+        return
+    try:
+        parameters = inspect.signature(_locate(node["_target_"])).parameters
+    except ConfigError:  # told where the node itself is looked at
+        return
+    rest = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = {n for n, p in parameters.items() if p.default is p.empty and p.kind not in rest} - node.keys()
+    unknown = node.keys() - META - parameters.keys()  # told where they stand; one may be what is missing
+    if needed and not unknown:
+        names, called = ", ".join(sorted(needed)), node["_target_"].rpartition(".")[2]
+        yield f"{where}: {called} needs {names}; give {names}, or _partial_: true to call it later"
+
+
 def _type_faults(value: Any, hint: Any, where: str) -> Iterator[str]:
+    if _holds_target(value):
+        return
     plain = _plain(hint)
-    if plain is None or _holds_target(value):
+    if plain is None:
+        if get_origin(hint) is Callable:
+            yield f"{where}: found {value!r}; give the _target_ of a function, with _partial_: true"
         return
     try:
         TypeAdapter(plain).validate_json(json.dumps(value), strict=True)  # strict JSON: a list may fill a tuple

@@ -8,7 +8,6 @@ from lightning import LightningDataModule
 
 from anyany.data.lengths import LengthTables
 from anyany.data.loader import FaultGuard, MicroBatches, StepLoader
-from anyany.data.order import SourceOrder
 from anyany.data.plan import Plan
 from anyany.data.records import RecordReader
 from anyany.data.samples import SampleReader
@@ -78,9 +77,7 @@ class StreamDataModule(LightningDataModule):
             without = ", ".join(s.name for s in self.sources if s.weight is None)
             raise ValueError(f"sources without a weight beside sources with one: {without}; give all of them one")
         lengths = LengthTables(self.sources, self.reader, self.vocabulary, self.cache_dir) if self.packed else None
-        orders = [
-            SourceOrder(s.name, s.shard_sizes, self.seed, self.window_shards, digest=s.digest) for s in self.sources
-        ]
+        orders = [source.order(self.seed, self.window_shards) for source in self.sources]
         return Plan(
             orders,
             self.global_batch,
@@ -106,9 +103,7 @@ class StreamDataModule(LightningDataModule):
     def val_dataloader(self) -> StepLoader | list:
         if not self.val_sources:
             return []
-        orders = [
-            SourceOrder(s.name, s.shard_sizes, self.seed, shuffle=False, digest=s.digest) for s in self.val_sources
-        ]
+        orders = [source.order(self.seed, shuffle=False) for source in self.val_sources]
         plan = Plan(orders, self.global_batch, shuffle=False)
         return self._loader(plan, self.val_sources, plan.num_steps(1))
 

@@ -118,11 +118,11 @@ def _role(turn: Any) -> str:
 
 
 def _trimmed(parts: Sequence[Part]) -> list[Part]:
-    """Without blank text, and without the white space that lists put around a medium at the edge of a turn."""
+    """Without blank text, and without white space at the edges of a turn, or between an edge and a medium there."""
     kept = [part for part in parts if not isinstance(part, Text) or part.text.strip()]
     trimmed: list[Part] = []
     for index, part in enumerate(kept):
-        if isinstance(part, Text) and len(kept) > 1:
+        if isinstance(part, Text):
             at_start = index == 0 or (index == 1 and isinstance(kept[0], Media))
             at_end = index == len(kept) - 1 or (index == len(kept) - 2 and isinstance(kept[-1], Media))
             text = part.text.lstrip() if at_start else part.text

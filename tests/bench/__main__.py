@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.bench import loader, microworld, packing
+from tests.bench import loader, microworld, packing, preparation
 from tests.bench.report import Figure
 
 BENCHES: dict[str, Callable[[Path], Iterator[Figure]]] = {
     "microworld": microworld.writing,
     "oracles": microworld.reading,
+    "preparation": preparation.preparing,
     "loader": lambda folder: loader.against_bare_decoding(folder, "tiny", 600),
     "loader_full": lambda folder: loader.against_bare_decoding(folder, "full", 120),
     "resume": lambda folder: loader.resuming(folder, 3334),

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import tarfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,7 +64,7 @@ BAD = {
     "cut": ({"jpg": jpeg(0)[:200], "txt": b"a"}, "broken_image", "jpg"),
     "html": ({"txt": b"a", "json": b"{}", "jpg": HTML}, "broken_image", "jpg"),
     "clip-html": ({"mp4": HTML, "txt": b"a"}, "broken_video", "mp4"),
-    "clip-cut": ({"txt": b"a", "mp4": clip()[:-40]}, "broken_video", "mp4"),
+    "clip-cut": ({"txt": b"a", "mp4": clip()[:-400]}, "broken_video", "mp4"),
     "silent": ({"wav": b"", "txt": b"a"}, "empty_audio", "wav"),
     "second": ({"mp4": clip(), "flac": HTML, "txt": b"a"}, "broken_audio", "flac"),
     "empty": ({"jpg": jpeg(0), "txt": b" \n", "json": b'{"caption": "a"}'}, "empty_caption", "txt"),
@@ -77,8 +76,7 @@ BAD = {
     "no-words": ({"png": HTML, "jpg": jpeg(0)}, "missing_member", "png"),
     "no-media": ({"0.jpg": jpeg(0), "json": talk(*TWO)}, "missing_member", "json"),
     "twice": ({"json": talk(roles=("user", "user"))}, "bad_messages", "json"),
-    "path": ({"json": b'{"messages": [{"role": "user", "content": [{"type": "image", "path": "/x"}]}]}'},)
-    + ("bad_messages", "json"),
+    "path": ({"json": talk(("image", "0.jpg")).replace(b"member", b"path")}, "bad_messages", "json"),
     "talk-html": ({"json": talk(*TWO), "0.jpg": jpeg(0), "1.jpg": HTML}, "broken_image", "1.jpg"),
     "unnamed": ({"json": talk(), "0.jpg": HTML}, "broken_image", "0.jpg"),
     "unheard": ({"json": talk(("audio", "0.mp4")), "0.mp4": clip()}, "broken_audio", "0.mp4"),
@@ -135,17 +133,6 @@ def test_every_kind_of_fault_is_found_where_it_is(tmp_path, capsys):
     assert "  and 14 more: <shard>.verified.json holds all\n" in report
 
 
-def test_what_is_bad_is_what_the_stream_makes_a_hole_of(samples, stream, tmp_path):
-    from anyany.messages.collate import Hole
-    from tests.data.test_samples import all_refs
-
-    run(stream / "*.tar", "--drop-list", tmp_path / "bad.jsonl")
-    holes = {one.key: one.kind for ref in all_refs(samples) if isinstance(one := samples.read(ref), Hole)}
-    assert kinds(tmp_path / "bad.jsonl") == STREAM_BAD
-    assert holes.items() - STREAM_BAD.items() == {("pair0031", "missing_member")}
-    assert sum(shard["captions_alone"] for shard in listed(tmp_path / "bad.jsonl")) == 1
-
-
 def test_a_shard_that_is_cut_off_meanwhile_is_bad_behind_the_cut(tmp_path):
     shard = indexed(tmp_path / "a.tar", [(f"k{n}", {"txt": b"a", "jpg": jpeg(n)}) for n in range(4)])
     members = scan_shard(shard).members
@@ -191,24 +178,17 @@ def test_finished_shards_are_passed_over(stream, tmp_path, capsys):
     assert len(list(stream.iterdir())) == 3 * 9  # nothing temporary is left
 
 
-@pytest.mark.parametrize("change", ["other sizes", "same sizes, written later"])
-def test_a_shard_that_was_written_anew_is_looked_at_again(tmp_path, capsys, change):
+def test_a_shard_that_was_written_anew_is_looked_at_again(tmp_path, capsys):
     bad, good = {"jpg": jpeg(0)[::-1], "txt": b"a"}, {"jpg": jpeg(0), "txt": b"a"}
     shard = indexed(tmp_path / "a.tar", [("k", bad)])
     assert run(shard) == 1
-    if change == "other sizes":
-        indexed(shard, [("k", good), ("l", good)])
-    else:
-        digest = scan_shard(shard).header.digest
-        write_shard(shard, [("k", good)])
-        later = time.time() + 5
-        os.utime(shard, (later, later))
-        write_index(shard)
-        os.utime(f"{shard}.index.jsonl", (later, later))
-        assert scan_shard(shard).header.digest == digest
-        monkeyed = Path(verdicts.verdict_name(str(shard)))
-        assert monkeyed.stat().st_mtime < later
-        os.utime(shard, (time.time(), time.time()))
+    indexed(shard, [("k", bad), ("l", good)])
+    assert run(shard) == 1
+    digest = scan_shard(shard).header.digest
+    indexed(shard, [("k", good), ("l", good)])  # as large, and the times in the tar are the same
+    assert scan_shard(shard).header.digest == digest
+    verdict = Path(verdicts.verdict_name(str(shard)))
+    os.utime(verdict, (0, shard.stat().st_mtime - 1))
     capsys.readouterr()
     assert run(shard) == 0
     assert "1: 1 looked at now" in capsys.readouterr().out

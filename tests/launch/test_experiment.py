@@ -10,15 +10,16 @@ import torch
 from anyany.data.ledger import entries
 from anyany.faults import UserError
 from anyany.launch.command_line import composed
-from anyany.launch.experiment import assembled, data_of, evaluate, train
+from anyany.launch.experiment import assembled, data_of, evaluate, sources_of, train
 from anyany.launch.jobs import objective_faults, write_objective
+from anyany.launch.schema import Train, schema_faults
 from anyany.messages.render import measure
 from anyany.microworld.dialogues import sample_dialogue
 from anyany.microworld.levels import LEVELS
 from anyany.models.anyany import TERMS
 from anyany.runs import CONFIG, LEDGER, latest_checkpoint
 from anyany.seeds import rng_of
-from data_prep import microworld
+from data_prep import microworld, verify
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +161,26 @@ def test_every_split_and_source_of_the_configs_is_there(world, tmp_path, record_
             assert all(source.num_records > 0 for source in data.sources)
     record_property("found", f"{found} sources")
     assert json.dumps(chosen)  # plain data to the end
+
+
+def test_a_source_leaves_out_what_its_drop_list_names(world, tmp_path):
+    path = tmp_path / "bad.jsonl"
+    verify.main([str(world / "microworld/easy/*/image-*.tar"), "--drop-list", str(path), "--workers", "1"])
+    train_shard, val_shard = sorted(
+        map(json.loads, path.read_text().splitlines()), key=lambda shard: -shard["num_records"]
+    )
+    train_shard["bad"] = [{"record": n, "key": "k", "kind": "odd", "byte": 0, "message": "m"} for n in (3, 7)]
+    path.write_text(f"{json.dumps(train_shard)}\n{json.dumps(val_shard)}\n")
+    chosen = config(world, tmp_path, "source=[microworld_image]")
+    chosen["source"]["microworld_image"]["drop_list"] = str(path)
+    assert [sources_of(chosen, split)[0].num_records for split in ("train", "val")] == [14, 6]
+    data = data_of(chosen, assembled(chosen))
+    drawn = {ref.record for row in data.plan.block(0, 0) for ref in row}
+    assert drawn == set(range(16)) - {3, 7}
+    path.write_text(f"{json.dumps(train_shard)}\n")
+    with pytest.raises(UserError, match=r"source microworld_image: drop list .* does not know 1 of its 1 shards"):
+        train(chosen, tmp_path)
+    checked = {key: node for key, node in chosen.items() if key != "parts"}
+    assert list(schema_faults(checked, Train)) == []
+    chosen["source"]["microworld_image"]["drop_list"] = 3
+    assert list(schema_faults(checked, Train)) == ["source.microworld_image.drop_list: found 3; give a valid string"]

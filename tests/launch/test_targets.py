@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,6 +29,34 @@ def test_builds_with_arguments_that_no_yaml_holds():
 def test_builds_functions_and_partials():
     assert build({"_target_": "tests.launch.toys.doubled", "value": 4}) == 8
     assert build({"_target_": "tests.launch.toys.doubled", "_partial_": True, "factor": 3})(5) == 15
+
+
+CHANGED = "tests.launch.toys.changed"
+DOUBLED = "tests.launch.toys.doubled"
+
+
+def test_a_function_is_given_to_a_partial_function():
+    inner = {"_target_": DOUBLED, "_partial_": True, "factor": 3}
+    made = build({"_target_": CHANGED, "_partial_": True, "change": inner})
+    assert made(5) == 15
+    assert pickle.loads(pickle.dumps(made))(5) == 15  # data workers get such functions
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("doubled", "part.change: found 'doubled'; give the _target_ of a function, with _partial_: true"),
+        (
+            {"_target_": DOUBLED, "factor": 3},
+            "part.change: doubled needs value; give value, or _partial_: true to call it later",
+        ),
+        ({"_target_": DOUBLED, "_partial_": True, "fctor": 3}, "part.change.fctor: no such argument of doubled; did"),
+        ({"_target_": "tests.launch.toys.dubled"}, "part.change._target_: tests.launch.toys.dubled: no such class or"),
+    ],
+)
+def test_refuses_what_is_no_function(change, message):
+    (fault,) = target_faults({"_target_": CHANGED, "_partial_": True, "change": change}, "part")
+    assert fault.startswith(message)
 
 
 def test_build_refuses_unknown_keys():

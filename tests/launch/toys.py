@@ -1,6 +1,6 @@
 """Classes that configs in these tests name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,6 +32,10 @@ class Toy:
 class Open:
     def __init__(self, **anything: Any):
         self.anything = anything
+
+
+def changed(value: int, change: Callable[[int], int] = abs) -> int:
+    return change(value)
 
 
 def doubled(value: int, factor: int = 2) -> int:
