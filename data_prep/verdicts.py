@@ -18,13 +18,13 @@ from anyany.media.table import MEDIA, MediaSpec
 from anyany.messages.types import MessageError, media_of
 
 MODALITIES = {extension: modality for modality, kind in MEDIA.items() for extension in kind.extensions}
+CAPTION_ALONE = "caption_alone"
 
 
 @dataclass(frozen=True)
 class Found:
     """What a look at one record found: the fault, if any, and the member that it is in."""
 
-    is_caption_alone: bool = False
     member: str = ""
     kind: str = ""
     message: str = ""
@@ -60,14 +60,15 @@ def verify_shard(url: str) -> int:
             reader.key(url, 0)  # holds the index against the shard
     except ValueError as error:
         raise UserError(str(error)) from error
-    bad, captions_alone = [], 0
+    bad: list[BadRecord] = []
+    captions_alone: list[BadRecord] = []
     for number, line in enumerate(lines):
         key, members = parse_entry(line)
         found = _found(reader, url, number)
-        captions_alone += found.is_caption_alone
         if found.kind:
-            bad.append(BadRecord(number, key, found.kind, members[found.member][0], found.message))
-    verdict = Verdict(Path(url).name, header.digest, header.num_records, captions_alone, tuple(bad))
+            told = captions_alone if found.kind == CAPTION_ALONE else bad
+            told.append(BadRecord(number, key, found.kind, members[found.member][0], found.message))
+    verdict = Verdict(Path(url).name, header.digest, header.num_records, tuple(captions_alone), tuple(bad))
     write_whole(Path(verdict_name(url)), [to_line(verdict)])
     return header.num_records
 
@@ -105,10 +106,10 @@ def look(record: Record, read: Callable[[str], bytes]) -> Found:
         for member, modality in media:
             MEDIA[modality].decode(read(member), MediaSpec())
     except Fault as fault:
-        return Found(False, member, fault.kind, str(fault))
+        return Found(member, fault.kind, str(fault))
     except MessageError as error:
-        return Found(False, member, "bad_messages", f"{record.key}: {error}")
-    return Found(is_caption_alone=not is_talk and not media)
+        return Found(member, "bad_messages", f"{record.key}: {error}")
+    return Found() if is_talk or media else Found(member, CAPTION_ALONE, f"{record.key}: a caption without a medium")
 
 
 def _is_conversation(record: Record) -> bool:

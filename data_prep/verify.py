@@ -16,7 +16,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -49,14 +49,17 @@ class Summary:
     def is_bad(self) -> bool:
         return bool(self.kinds or self.cut_off)
 
-    def lines(self, headers: Sequence[ShardHeader]) -> Iterator[str]:
+    def lines(self, headers: Sequence[ShardHeader], need_media: bool) -> Iterator[str]:
         """The verdicts on the shards as lines of a drop list, each added up as it is taken."""
         for header in headers:
             verdict = kept(header)
             if verdict is None:
                 raise UserError(f"{header.url} was changed while it was looked at")
             self.num_records += verdict.num_records
-            self.captions_alone += verdict.captions_alone
+            self.captions_alone += len(verdict.captions_alone)
+            if need_media:
+                both = sorted((*verdict.bad, *verdict.captions_alone), key=lambda bad: bad.record)
+                verdict = replace(verdict, captions_alone=(), bad=tuple(both))
             self.kinds.update(bad.kind for bad in verdict.bad)
             self.unknown.update({name: count for name, count in header.extensions.items() if is_unknown(name)})
             self.cut_off += [header.url] if header.truncated else []
@@ -73,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     missing = [header for header in headers if options.force or kept(header) is None]
     summary = Summary()
-    lines = summary.lines(headers)
+    lines = summary.lines(headers, options.need_media)
     try:
         _verify_all(missing, options.workers)
         if options.drop_list:
@@ -101,7 +104,7 @@ def report(summary: Summary, num_shards: int, num_now: int) -> str:
             if (more := num_bad - len(summary.first))
             else []
         ),
-        f"captions alone {f'{alone} (for dec_align only)' if alone else 'none'}",
+        f"captions alone {f'{alone} (for dec_align only, --need-media drops them)' if alone else 'none'}",
         f"unknown        {counts_of(summary.unknown) or 'none'}",
         f"cut off        {f'{len(cut_off)}: {listed(cut_off)}' if cut_off else 'none'}",
     ]
@@ -130,6 +133,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("patterns", nargs="+", metavar="PATTERN", help="tars: paths, globs or {000..099}, quoted")
     parser.add_argument("--drop-list", type=Path, metavar="FILE", help="write what a source is to leave out")
+    parser.add_argument("--need-media", action="store_true", help="count a caption without a medium as bad, too")
     parser.add_argument("--part", type=part, default=WHOLE, metavar="i/n", help="every n-th shard, from the i-th")
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: all cores)"

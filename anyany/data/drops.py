@@ -2,7 +2,7 @@
 
 A drop list has one JSON line for each verified shard, also for one without bad records::
 
-    {"version": 1, "name": "00000.tar", "digest": "9f..", "num_records": 1000, "captions_alone": 0, "bad":
+    {"version": 1, "name": "00000.tar", "digest": "9f..", "num_records": 1000, "captions_alone": [], "bad":
      [{"record": 17, "key": "000000017", "kind": "broken_image", "byte": 52736, "message": "..."}]}
 
 A shard is known by the digest that its index holds, so it may lie anywhere.
@@ -41,13 +41,14 @@ class BadRecord:
 class Verdict:
     """What was found in one shard, all of whose records were looked at.
 
-    ``captions_alone``: good records without any media that are no conversation; only ``dec_align`` can use them.
+    ``captions_alone``: good records without any media that are no conversation; only ``dec_align`` can use them, so a
+    list for other stages has them among the bad.
     """
 
     name: str
     digest: str
     num_records: int
-    captions_alone: int
+    captions_alone: tuple[BadRecord, ...]
     bad: tuple[BadRecord, ...]
 
     def fits(self, header: ShardHeader) -> bool:
@@ -65,8 +66,9 @@ def from_line(line: str) -> Verdict:
         told = json.loads(line)
         if (version := told.pop("version")) != VERSION:
             raise ValueError(f"it has version {version}, expected {VERSION}")
-        verdict = Verdict(bad=tuple(BadRecord(**bad) for bad in told.pop("bad")), **told)
-        numbers = [bad.record for bad in verdict.bad]
+        alone, bad = (tuple(BadRecord(**each) for each in told.pop(name)) for name in ("captions_alone", "bad"))
+        verdict = Verdict(captions_alone=alone, bad=bad, **told)
+        numbers = [bad.record for bad in (*verdict.bad, *verdict.captions_alone)]
         if wrong := [number for number in numbers if number not in range(verdict.num_records)]:
             raise ValueError(f"it names record {wrong[0]} of {verdict.num_records}")
     except (TypeError, KeyError, AttributeError, RecursionError) as error:

@@ -35,7 +35,7 @@ def entry(shard: Path, records=(), **changes) -> dict:
     told = {"key": "k", "kind": "broken_image", "byte": 512, "message": "it is broken"}
     bad = [{"record": record, **told} for record in records]
     entry = {"version": 1, "name": shard.name, "digest": header.digest, "num_records": header.num_records}
-    return {**entry, "captions_alone": 0, "bad": bad, **changes}
+    return {**entry, "captions_alone": [], "bad": bad, **changes}
 
 
 def write_list(path: Path, entries: list[dict]) -> Path:

@@ -133,6 +133,16 @@ def test_every_kind_of_fault_is_found_where_it_is(tmp_path, capsys):
     assert "  and 14 more: <shard>.verified.json holds all\n" in report
 
 
+@pytest.mark.parametrize(("options", "wanted"), [([], {"b": "broken_image"}), (["--need-media"], None)])
+def test_captions_alone_are_bad_where_media_are_needed(options, wanted, tmp_path, capsys):
+    pairs = [("a", {"txt": b"kept as text"}), ("b", {"jpg": HTML, "txt": b"c"}), ("c", {"jpg": jpeg(0), "txt": b"c"})]
+    shard = indexed(tmp_path / "a.tar", pairs)
+    wanted = wanted or {"a": "caption_alone", "b": "broken_image"}
+    assert run(shard, "--drop-list", tmp_path / "drops.jsonl", *options) == 0
+    assert kinds(tmp_path / "drops.jsonl") == wanted
+    assert f"bad            {len(wanted)} " in capsys.readouterr().out
+
+
 def test_a_shard_that_is_cut_off_meanwhile_is_bad_behind_the_cut(tmp_path):
     shard = indexed(tmp_path / "a.tar", [(f"k{n}", {"txt": b"a", "jpg": jpeg(n)}) for n in range(4)])
     members = scan_shard(shard).members
