@@ -1,20 +1,29 @@
 """Every yaml under conf/ is a case: it composes, resolves, and what it describes takes the keys that it gives."""
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 
+from anyany.data.cleaning import as_published
+from anyany.data.identity import identity
+from anyany.data.records import Record
 from anyany.launch.checks import checked
-from anyany.launch.command_line import override_faults
+from anyany.launch.command_line import composed, override_faults
+from anyany.launch.experiment import PUBLISHED
 from anyany.launch.schema import PARTS
+from anyany.launch.targets import build
+from anyany.media.table import MEDIA
+from anyany.messages.types import Text, media_of, validate
 
 CONF = Path(__file__).parent.parent / "conf"
 PRIMARY = {"train": [], "eval": ["run=outputs/default/some_run"]}
 HYDRA_OF = {"hydra/default": "train", "hydra/eval": "eval"}
 
 FILES = sorted(str(path.relative_to(CONF).with_suffix("")) for path in CONF.rglob("*.yaml"))
+SOURCES = [path.stem for path in sorted((CONF / "source").glob("*.yaml"))]
 SWEEPS = [name for name in FILES if name.startswith("sweep/")]
 
 
@@ -46,6 +55,55 @@ def test_says_nothing_that_build_decides(file):
     assert "_convert_" not in (CONF / f"{file}.yaml").read_text(), (
         "build() converts every node to plain lists and dicts"
     )
+
+
+def recipes_of(source):
+    """(stage, recipe) of each recipe of a source."""
+    nodes = composed([f"source=[{source}]"])["source"][source]["recipes"]
+    return [(stage, build(node)) for stage, node in nodes.items()]
+
+
+def record(key, media, caption):
+    """A record with a caption, one medium, and a conversation that asks for it."""
+    target = {"type": "image", "member": media, "caption": caption}
+    turns = [{"role": "user", "content": "A picture?"}, {"role": "assistant", "content": [target]}]
+    data = json.dumps({"messages": turns}).encode()
+    return Record("s", "0.tar", 0, key, {"txt": caption.encode(), "json": data}, (media, "txt", "json"))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(
+    "caption", ["two goats", "A man is speaking.", "famous trees can be found .", "Is it a {bird}?"]
+)
+def test_recipes_of_a_source_take_its_records(source, caption, record_property):
+    recipes = recipes_of(source)
+    record_property("found", f"{len(SOURCES)} sources under conf/source")
+    assert recipes
+    for stage, recipe in recipes:
+        modality = recipe.keywords.get("modality", "image")
+        for number in range(50):  # keys pick the phrasings
+            messages = recipe(record(str(number), MEDIA[modality].extensions[0], caption))
+            validate(messages)
+            assert len(list(media_of(messages))) == 1
+            if "modality" in recipe.keywords:
+                clean = recipe.keywords.get("clean", as_published)
+                (side,) = [m for m in messages if m.role == ("assistant" if stage == "enc_align" else "user")]
+                assert clean(caption) in "".join(part.text for part in side.content if isinstance(part, Text))
+            if stage == "dec_align":
+                (target,) = media_of(messages, "assistant")
+                assert target.caption == (clean(caption) if "modality" in recipe.keywords else caption)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_stages_of_a_source_clean_alike(source):
+    cleanings = {identity(r.keywords["clean"]) for _, r in recipes_of(source) if "clean" in r.keywords}
+    assert len(cleanings) <= 1
+
+
+def test_the_module_that_writes_a_source_is_there():
+    modules = {source.partition("_")[0] for source in SOURCES}
+    assert modules == {"microworld", *PUBLISHED}
+    assert [name for name in modules if not (CONF.parent / "data_prep" / f"{name}.py").is_file()] == []
 
 
 @pytest.mark.parametrize("file", SWEEPS)

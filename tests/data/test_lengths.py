@@ -1,12 +1,14 @@
+import inspect
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
-from anyany.data import recipes
+from anyany.data import cleaning, recipes
 from anyany.data.lengths import UNREADABLE, LengthTables
 from anyany.data.order import Ref
+from anyany.messages import render
 from anyany.messages.collate import Sample
 from anyany.messages.vocabulary import RowTokens, Vocabulary
 from tests.data.stream_shards import FAULTY
@@ -62,9 +64,18 @@ def test_what_decides_the_numbers_is_in_the_digest(samples, tables, tmp_path):
     signals = Vocabulary(samples.vocabulary.tokenizer_json, "tiny", {"image": RowTokens("<|image|>", 4)})
     making = partial(recipes.make_media, modality="image")
     brief = partial(recipes.read_media, modality="image", prompts=("What?",))
-    others = [folder(chatml), folder(signals), folder(recipe=making), folder(recipe=brief)]
+    clean = partial(recipes.read_media, modality="image", clean=partial(cleaning.tidy))
+    others = [folder(chatml), folder(signals), folder(recipe=making), folder(recipe=brief), folder(recipe=clean)]
     assert folder() == tables.folders[0]
-    assert len({folder(), *others}) == 5
+    assert len({folder(), *others}) == 6
+
+
+@pytest.mark.parametrize("edited", [recipes, cleaning, render])
+def test_edited_code_does_not_meet_an_old_table(samples, tables, tmp_path, monkeypatch, edited):
+    source_of = inspect.getsource
+    monkeypatch.setattr(inspect, "getsource", lambda code: source_of(code) + "#" * (code is edited))
+    again = LengthTables(samples.sources[:1], samples.reader, samples.vocabulary, tmp_path)
+    assert again.folders[0].name != tables.folders[0].name
 
 
 def test_memory_holds_one_block_of_tables(samples, tables):

@@ -99,6 +99,11 @@ def test_epochs_instead_of_steps(world, tmp_path, run):
         (["stage=instruct", "source=[microworld_image]"], "has no recipe for stage instruct, only for enc_align, dec"),
         (["level=hard"], r"source.microworld_image: .*`python -m data_prep.microworld --level hard` writes"),
         (
+            ["source=[cc3m]"],
+            r"source.cc3m: pattern .*/\*.tar' matches nothing; `python -m data_prep.cc3m` writes .*: see docs/data.md",
+        ),
+        (["stage=dec_align", "source=[nextgpt_generation]"], "`python -m data_prep.nextgpt` writes its shards"),
+        (
             ["source.microworld_image.weight=2"],
             "sources without a weight beside sources with one: microworld_video",
         ),
