@@ -59,6 +59,9 @@ def prepare(preparation: Preparation, options: argparse.Namespace) -> int:
     except (UserError, FileNotFoundError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; finished shards are kept, the same command goes on with the others\n")
+        return 130
     _tell(preparation.name, options, shards)
     return 0
 

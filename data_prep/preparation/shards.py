@@ -6,6 +6,7 @@ A shard takes a fixed stretch of the list, so it is the same whoever writes it. 
 
 import json
 import os
+import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -62,13 +63,21 @@ def done(jobs: Iterable[Job], write: Callable[[Job], None], workers: int) -> Ite
             yield job
         return
     waiting: deque[tuple[Job, Future]] = deque()
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_finish_at_ctrl_c)
+    try:
         for job in jobs:
             waiting.append((job, pool.submit(write, job)))
             if len(waiting) > 2 * workers:
                 yield _first(waiting)
         while waiting:
             yield _first(waiting)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _finish_at_ctrl_c() -> None:
+    """A process ends the shard in hand; the one that it works for starts no further one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _first(waiting: deque[tuple[Job, "Future"]]) -> Job:

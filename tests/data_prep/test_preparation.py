@@ -1,7 +1,10 @@
 """What all sources share: keys, lists, files, shards, parts, reports."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -127,6 +130,32 @@ def test_processes_write_the_same_bytes(pairs, tmp_path):
     arguments = [sys.executable, "-m", "data_prep.nextgpt", *pairs, "--out", str(tmp_path / "two"), "--workers", "2"]
     subprocess.run(arguments, check=True, cwd=ROOT, capture_output=True)
     assert records(whole) == records(tmp_path / "two")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_what_is_stopped_goes_on_to_the_same_shards(tmp_path, sent):
+    write(tmp_path / "images" / "a.jpg", JPEG)
+    entries = [{"input_image": "a.jpg", "conversations": turns(n)} for n in range(400)]
+    listed = write(tmp_path / "l.json", entries)
+    pairs = ["--list", str(listed), "--media", str(tmp_path / "images"), "--shard", "1"]
+    whole = run(tmp_path, *pairs)
+    out = tmp_path / "stopped"
+    arguments = [sys.executable, "-m", "data_prep.nextgpt", *pairs, "--out", str(out), "--workers", "2"]
+    process = subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    until = time.monotonic() + 60
+    while not list(out.rglob("*.index.jsonl")) and time.monotonic() < until:
+        time.sleep(0.001)
+    os.killpg(process.pid, sent)
+    message = process.communicate(timeout=60)[1]
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGKILL: -9}[sent], message
+    assert sent == signal.SIGKILL or "the same command goes on" in message
+    written = list(out.rglob("*.index.jsonl"))
+    assert 0 < len(written) < 400
+    assert records(run(tmp_path, *pairs, out="stopped")) == records(whole)
+
+
+def turns(number: int) -> list[dict]:
+    return [{"from": "human", "value": f"<image> {number}?"}, {"from": "gpt", "value": "Yes."}]
 
 
 def test_val_takes_its_share_and_holds_groups_together(tmp_path):
