@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from anyany.media.clips import decode_clip
-from anyany.media.pictures import decode_picture
-from anyany.media.sounds import decode_sound
+from anyany.media.table import MEDIA, MediaSpec
 from anyany.microworld.captions import caption
 from anyany.microworld.levels import LEVELS, Level, sample_scene
 from anyany.microworld.oracles import ORACLES
 from anyany.microworld.records import render
 from anyany.microworld.scenes import Scene, compare
 from anyany.seeds import rng_of
+from data_prep.looking.sheets import draw_media, label
 
 COLUMNS = 4
 
@@ -54,9 +53,7 @@ def draw(path: Path, seed: int) -> int:
             hits = compare(scene, ORACLES[modality](decoded))
             wrong += not all(hits.values())
             missed = ", ".join(name for name, hit in hits.items() if not hit)
-            label = "\n".join(textwrap.wrap(words, 42)) + (f"\n(oracle: {missed})" if missed else "")
-            axis.set_xlabel(label, fontsize=9)
-            axis.set(xticks=[], yticks=[])
+            label(axis, "\n".join(textwrap.wrap(words, 42)) + (f"\n(oracle: {missed})" if missed else ""))
         axes[row][0].set_ylabel(f"{modality}, {level.name}\n(last: novel)", fontsize=9)
     figure.savefig(path, dpi=80, metadata={"Software": None})
     pyplot.close(figure)
@@ -65,29 +62,10 @@ def draw(path: Path, seed: int) -> int:
 
 def _show(axis: Any, scene: Scene, level: Level, rng: np.random.Generator) -> Any:
     """Draws the scene's file into the axis; returns what was decoded from it."""
-    data = render(scene, level, rng)
-    if scene.modality == "image":
-        picture_3HW = decode_picture(data)
-        axis.imshow(picture_3HW.permute(1, 2, 0).numpy(), interpolation="nearest")
-        return picture_3HW
-    if scene.modality == "video":
-        frames_F3HW = decode_clip(data, level.num_frames)
-        axis.imshow(_grid(frames_F3HW[:: max(level.num_frames // 8, 1)].numpy()), interpolation="nearest")
-        return frames_F3HW
-    sound_S = decode_sound(data, level.sample_rate_hz)
-    colors = {"cmap": "magma", "vmin": -85, "vmax": -20}  # not the background, whose noise would make a large file
-    axis.specgram(sound_S.numpy(), NFFT=512, Fs=level.sample_rate_hz, noverlap=384, **colors)
-    time_s = np.arange(len(sound_S)) / level.sample_rate_hz
-    axis.plot(time_s, sound_S.numpy() * 900 + 6_800, color="white", linewidth=0.3)  # above the spectrogram's energy
-    axis.set_xlim(0, time_s[-1])
-    return sound_S
-
-
-def _grid(frames_F3HW: np.ndarray, columns: int = 4) -> np.ndarray:
-    """The frames in reading order, a line between them: [rows * (H + 1), columns * (W + 1), 3]."""
-    lined = np.pad(frames_F3HW, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=255)
-    rows = [np.concatenate(list(lined[i : i + columns]), axis=2) for i in range(0, len(lined), columns)]
-    return np.concatenate(rows, axis=1).transpose(1, 2, 0)
+    spec = MediaSpec(level.num_frames, level.sample_rate_hz)
+    decoded = MEDIA[scene.modality].decode(render(scene, level, rng), spec)
+    draw_media(axis, scene.modality, decoded, spec)
+    return decoded
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """What is wrong with the records of a shard, found by reading and decoding each of them; kept beside the shard."""
 
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable
@@ -14,10 +13,10 @@ from anyany.data.records import Record, RecordReader
 from anyany.data.scan import ShardHeader
 from anyany.data.store import ShardStore
 from anyany.faults import Fault, UserError
-from anyany.media.table import MEDIA, MediaSpec
+from anyany.media.table import MEDIA, MediaSpec, modality_of
 from anyany.messages.types import MessageError, media_of
+from data_prep.looking.records import is_conversation
 
-MODALITIES = {extension: modality for modality, kind in MEDIA.items() for extension in kind.extensions}
 CAPTION_ALONE = "caption_alone"
 
 
@@ -86,7 +85,7 @@ def write_whole(path: Path, lines: Iterable[str]) -> None:
 
 def is_unknown(extension: str) -> bool:
     """Whether a member is neither text nor of a modality."""
-    return extension not in TEXT_EXTENSIONS and _suffix(extension) not in MODALITIES
+    return extension not in TEXT_EXTENSIONS and modality_of(extension) is None
 
 
 def look(record: Record, read: Callable[[str], bytes]) -> Found:
@@ -96,7 +95,7 @@ def look(record: Record, read: Callable[[str], bytes]) -> Found:
         for member in [name for name in record.names if name in TEXT_EXTENSIONS]:
             record.members[member] = read(member)
         named: list[tuple[str, str]] = []
-        if is_talk := _is_conversation(record):
+        if is_talk := is_conversation(record):
             member = "json"
             named = [(part.member, part.modality) for part in media_of(as_it_is(record)) if part.member]
         else:
@@ -112,27 +111,11 @@ def look(record: Record, read: Callable[[str], bytes]) -> Found:
     return Found() if is_talk or media else Found(member, CAPTION_ALONE, f"{record.key}: a caption without a medium")
 
 
-def _is_conversation(record: Record) -> bool:
-    """Whether ``as_it_is`` has to read it: it holds messages, or its json is not an object, which is told there."""
-    if "json" not in record.members:
-        return False
-    try:
-        content = json.loads(record.members["json"])
-    except (ValueError, RecursionError):
-        return True
-    return not isinstance(content, dict) or "messages" in content
-
-
 def _media_of(record: Record, named: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """(member, modality) of all media: as the messages name them, the others by the end of their extension."""
     media = list(dict.fromkeys(named))
-    rest = [name for name in record.names if name not in dict(media) and _suffix(name) in MODALITIES]
-    return media + [(name, MODALITIES[_suffix(name)]) for name in rest]
-
-
-def _suffix(extension: str) -> str:
-    """``jpg`` of ``0.jpg``, as one of several pictures of a record is called."""
-    return extension.rpartition(".")[2]
+    rest = {name: modality_of(name) for name in record.names if name not in dict(media)}
+    return media + [(name, modality) for name, modality in rest.items() if modality]
 
 
 def _found(reader: RecordReader, url: str, number: int) -> Found:

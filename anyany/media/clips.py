@@ -1,6 +1,8 @@
 """Clips: bytes <-> uint8 tensors, RGB. F: frames, C: the three channels, H, W: height and width in pixels."""
 
+import bisect
 import io
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -9,10 +11,20 @@ import numpy as np
 import torch
 from av.container import InputContainer
 from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+from PIL import Image
 from torch import Tensor
 
+from anyany.media.pictures import over_white
 from anyany.media.table import MediaFault
 
+MAX_FRAME_PIXELS = 8192 * 4320  # 8K: eight such frames take 0.85 GB
+MAX_FRAMES = 216_000  # an hour at 60 a second
+# FFmpeg tells the format from the bytes. Of those it knows, these hold a clip; a playlist would open other files.
+READ_OPTIONS = {
+    "format_whitelist": "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,h264,hevc",
+    "max_pixels": str(MAX_FRAME_PIXELS),
+}
 # Of the presets, superfast is the quickest on small frames (ultrafast spends its time on many more bits). No B-frames
 # and no look-ahead: they save bits by waiting, and start a thread. crf: 0 is lossless, 18 looks so, 51 is the worst.
 _X264 = {"preset": "superfast", "crf": "12", "x264-params": "bframes=0:rc-lookahead=0:scenecut=0"}
@@ -27,24 +39,28 @@ def decode_clip(data: bytes, num_frames: int) -> Tensor:
 
     The clip's duration is cut into F equal intervals, and the frame that is shown in the middle of each is taken. So a
     clip of F frames at a constant rate gives exactly its frames, a shorter one repeats some, and where the frame rate
-    varies a frame counts for as long as it is shown. Turned as its rotation says. One thread: the loader has many
-    workers, and starting threads for a short clip costs ten times its decoding.
+    varies a frame counts for as long as it is shown. What an edit list leaves out is left out.
+
+    Turned as its rotation says, transparency over white (VP9's is not read), all frames in the size of the first. The
+    pixels are those stored: interlaced lines stay together, and pixels that are not square are not stretched. One
+    thread: the loader has many workers, and starting threads for a short clip costs ten times its decoding.
 
     Raises:
-        MediaFault: ``broken_video`` where there is no video stream, or where a part of it does not decode.
+        MediaFault: ``broken_video`` where there is no video stream, or where a part of it does not decode;
+            ``huge_video`` above ``MAX_FRAME_PIXELS``, ``long_video`` above ``MAX_FRAMES``.
     """
     if num_frames < 1:
         raise ValueError(f"num_frames is {num_frames}; ask for at least one frame")
     try:
-        with av.open(io.BytesIO(data), mode="r") as container:
+        with av.open(io.BytesIO(data), mode="r", options=READ_OPTIONS, metadata_errors="replace") as container:
             if not container.streams.video:
                 raise MediaFault("broken_video", f"clip of {len(data)} bytes has no video stream")
-            frames_FHWC = np.stack(list(_frames_by_time(container, num_frames)))
+            _check_size(container.streams.video[0], data)
+            return _clip_of(_frames_by_time(container, num_frames), num_frames)
     except MediaFault:
         raise
     except (av.FFmpegError, EOFError, ValueError) as error:
         raise MediaFault("broken_video", f"clip of {len(data)} bytes does not decode: {error}") from error
-    return torch.from_numpy(frames_FHWC).permute(0, 3, 1, 2).contiguous()
 
 
 def encode_mp4(frames_FCHW: Tensor, frame_rate_hz: float) -> bytes:
@@ -73,44 +89,88 @@ def encode_mp4(frames_FCHW: Tensor, frame_rate_hz: float) -> bytes:
     return buffer.getvalue()
 
 
+def _check_size(stream: VideoStream, data: bytes) -> None:
+    context = stream.codec_context
+    if context is None:  # typed as always there, but not where the codec's name is damaged
+        raise ValueError("it has no known codec")
+    width, height = context.width, context.height
+    if not width or not height:  # most decoders forget a size above the limit; the header alone still tells it
+        undecoded = {"format_whitelist": READ_OPTIONS["format_whitelist"], "codec_whitelist": "none"}
+        with av.open(io.BytesIO(data), mode="r", options=undecoded, metadata_errors="replace") as container:
+            width, height = container.streams.video[0].width, container.streams.video[0].height
+    if width * height > MAX_FRAME_PIXELS:
+        message = f"clip of {width} x {height} pixels; at most {MAX_FRAME_PIXELS:,} are read, scale it down"
+        raise MediaFault("huge_video", message)
+
+
+def _clip_of(frames: Iterator[np.ndarray], num_frames: int) -> Tensor:
+    """Frames [H, W, 3] as one [F, 3, H, W], of which there is never a second copy."""
+    first = next(frames)
+    clip_FCHW = np.empty((num_frames, 3, *first.shape[:2]), np.uint8)
+    for index, frame_HWC in enumerate(itertools.chain([first], frames)):
+        clip_FCHW[index] = frame_HWC.transpose(2, 0, 1)
+    return torch.from_numpy(clip_FCHW)
+
+
 def _frames_by_time(container: InputContainer, num_frames: int) -> Iterator[np.ndarray]:
     """The frames shown in the middle of each of ``num_frames`` equal intervals, as uint8 [H, W, 3]."""
     stream = container.streams.video[0]
-    if stream.codec_context is None:  # typed as always there, but not where the codec's name is damaged
-        raise ValueError("it has no known codec")
     stream.codec_context.thread_count = 1
-    packets = list(container.demux(stream))  # compressed, so small; the last, empty one flushes the decoder
-    start, end, has_times = _span(packets)
-    middles = [start + (end - start) * Fraction(2 * i + 1, 2 * num_frames) for i in range(num_frames)]
-    to_rgb = VideoReformatter()
+    stream.codec_context.options = {"max_pixels": READ_OPTIONS["max_pixels"]}  # a frame may say more than the header
+    packets = _packets(container, stream)
+    times, end, by_order = _times(packets, stream.codec_context.has_b_frames)
+    middles = [times[0] + (end - times[0]) * Fraction(2 * i + 1, 2 * num_frames) for i in range(num_frames)]
+    scaler, size = VideoReformatter(), None
     shown: av.VideoFrame | None = None
     for index, frame in enumerate(frame for packet in packets for frame in packet.decode()):
         assert isinstance(frame, av.VideoFrame)
-        time = frame.pts if has_times and frame.pts is not None else index
-        due = sum(middle < time for middle in middles)
+        size = size or (frame.width, frame.height)
+        time = times[min(index, len(times) - 1)] if by_order or frame.pts is None else frame.pts
+        due = bisect.bisect_left(middles, time)  # how many middles lie before it
         if shown is not None and due:
-            yield from [_to_rgb(shown, to_rgb)] * due
+            yield from [_to_rgb(shown, scaler, size)] * due
             del middles[:due]
         shown = frame
-    if shown is None:
+    if shown is None or size is None:
         raise ValueError("it has no frames")
     if middles:
-        yield from [_to_rgb(shown, to_rgb)] * len(middles)
+        yield from [_to_rgb(shown, scaler, size)] * len(middles)
 
 
-def _span(packets: list[av.Packet]) -> tuple[int, int, bool]:
-    """When the first frame begins and the last ends, and whether that is time: else it is counted in frames."""
-    filled = [packet for packet in packets if packet.size]
-    times = sorted(packet.pts for packet in filled if packet.pts is not None)
-    if not times or len(times) < len(filled) or (len(times) > 1 and times[0] == times[-1]):
-        return 0, len(filled), False
+def _packets(container: InputContainer, stream: VideoStream) -> list[av.Packet]:
+    """All of them, compressed and so small; the last, empty one flushes the decoder."""
+    packets = list(itertools.islice(container.demux(stream), MAX_FRAMES + 2))
+    if len(packets) > MAX_FRAMES + 1:
+        raise MediaFault("long_video", f"clip of more than {MAX_FRAMES:,} frames; cut it into pieces")
+    return packets
+
+
+def _times(packets: list[av.Packet], has_b_frames: bool) -> tuple[list[int], int, bool]:
+    """When each frame begins, in order of showing, and the last ends; and whether the frames themselves do not know it.
+
+    Raw H.264 has no times, so they are counted in frames. AVI's follow the order of decoding, which is another where
+    there are B-frames.
+    """
+    filled = [packet for packet in packets if packet.size and not packet.is_discard]
+    if not filled:
+        raise ValueError("it has no frames")
+    stored = [packet.pts for packet in filled if packet.pts is not None]
+    times = sorted(stored)
+    if len(times) < len(filled) or (len(times) > 1 and times[0] == times[-1]):
+        return list(range(len(filled))), len(filled), True
     last = next(packet for packet in filled if packet.pts == times[-1])
     usual = (times[-1] - times[0]) // max(1, len(times) - 1)
-    return times[0], times[-1] + (last.duration or usual or 1), True
+    return times, times[-1] + (last.duration or usual or 1), has_b_frames and stored == times
 
 
-def _to_rgb(frame: av.VideoFrame, to_rgb: VideoReformatter) -> np.ndarray:
+def _to_rgb(frame: av.VideoFrame, scaler: VideoReformatter, size: tuple[int, int]) -> np.ndarray:
+    """Upright, and in this (width, height) before it is turned."""
     if frame.is_corrupt:
         raise ValueError(f"the frame at {frame.time} s is damaged")
-    picture_HWC = to_rgb.reformat(frame, format="rgb24", interpolation=_CHROMA, threads=1).to_ndarray()
+    has_alpha = any(component.is_alpha for component in frame.format.components)
+    picture_HWC = scaler.reformat(
+        frame, *size, format="rgba" if has_alpha else "rgb24", interpolation=_CHROMA, threads=1
+    ).to_ndarray()
+    if has_alpha:
+        picture_HWC = np.asarray(over_white(Image.fromarray(picture_HWC)))
     return np.rot90(picture_HWC, round(frame.rotation / 90))  # both counted anticlockwise

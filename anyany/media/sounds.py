@@ -17,17 +17,21 @@ import av
 import numpy as np
 import soundfile
 import torch
+from av.container import InputContainer
 from scipy.signal import resample_poly
 from torch import Tensor
 
 from anyany.media.table import MediaFault
 
 MAX_SOUND_S = 3600.0
+MAX_SAMPLES = 3600 * 48_000  # a channel; they take 0.7 GB, and as silence in a FLAC half a megabyte
 _RATES_HZ = range(1_000, 768_001)  # outside it a header is wrong, and resampling would take a filter of any size
 _SLACK_S = 0.1  # by which an mp3 header may promise too much: encoders disagree on padding
 _RIFF_SLACK = 16  # bytes; some writers count the header into the size of its content
 _RIFF_UNKNOWN = 0x7FFF0000  # sizes from here on are written by programs that could not seek back
-_BLOCK = 1 << 20  # samples read at once
+_BLOCK = 1 << 20  # samples read at once, over all channels
+# FFmpeg tells the format from the bytes; a playlist would open other files. Pictures beside the sound are not decoded.
+_READ_OPTIONS = {"format_whitelist": "mov,matroska,flac", "max_pixels": "1"}
 
 log = logging.getLogger(__name__)
 
@@ -35,19 +39,21 @@ log = logging.getLogger(__name__)
 def decode_sound(data: bytes, sample_rate_hz: int) -> Tensor:
     """float32 [S] in -1..1: the channels averaged, resampled (polyphase) to the rate, overshoots clipped.
 
+    All channels count alike, those of 5.1 too, and what two of them hold in opposite phase is silence, as it is from
+    one loudspeaker. Above the lower Nyquist rate little is left from 1.2 times that rate on. AAC's last frame stays
+    filled with silence.
+
     Raises:
         MediaFault: ``empty_audio`` without bytes or samples; ``broken_audio`` for what cannot be read, is cut off or
-            holds NaN or infinity; ``long_audio`` above an hour. An mp3 without a length in its header shows no cut.
+            holds NaN or infinity; ``long_audio`` above an hour or ``MAX_SAMPLES``. An mp3 without a length in its
+            header shows no cut.
     """
     if not data:
         raise MediaFault("empty_audio", "sound of 0 bytes; write the file again")
     read = _read_av if _is_for_av(data) else _read_soundfile
-    sound_SN, rate_hz = read(data)
-    if not len(sound_SN):
+    sound_S, rate_hz = read(data)
+    if not len(sound_S):
         raise MediaFault("empty_audio", "sound without samples; leave it out or record it again")
-    if not np.isfinite(sound_SN).all():
-        raise MediaFault("broken_audio", "sound with NaN or infinite samples; write the file again")
-    sound_S = sound_SN.mean(axis=1, dtype=np.float32)
     return torch.from_numpy(np.clip(resample(sound_S, rate_hz, sample_rate_hz), -1.0, 1.0))
 
 
@@ -86,49 +92,64 @@ def _read_soundfile(data: bytes) -> tuple[np.ndarray, int]:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             rate_hz, promised = file.samplerate, file.frames
             _check_header(rate_hz, promised / rate_hz)
-            blocks = (file.read(_BLOCK, dtype="float32", always_2d=True) for _ in itertools.count())
-            sound_SN = _joined(itertools.takewhile(len, blocks), rate_hz)
+            size = max(1, _BLOCK // file.channels)
+            blocks = (file.read(size, dtype="float32", always_2d=True) for _ in itertools.count())
+            sound_S = _averaged(itertools.takewhile(len, blocks), rate_hz)
     except soundfile.LibsndfileError as error:
         message = f"{len(data)} bytes that soundfile cannot read: {error.error_string} Write or fetch the file again"
         raise MediaFault("broken_audio", message) from error
-    _check_end(len(sound_SN), promised, rate_hz, _riff_is_cut(data) or _ogg_is_cut(data))
-    return sound_SN, rate_hz
+    _check_end(len(sound_S), promised, rate_hz, _riff_is_cut(data) or _ogg_is_cut(data))
+    return sound_S, rate_hz
 
 
 def _read_av(data: bytes) -> tuple[np.ndarray, int]:
     log.debug("%d bytes starting %r: read with PyAV, as soundfile cannot", len(data), data[:8])
     try:
-        with av.open(io.BytesIO(data), mode="r") as container:
+        with av.open(io.BytesIO(data), mode="r", options=_READ_OPTIONS, metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise MediaFault("broken_audio", "a container without a sound track; give one that has sound")
             track = container.streams.audio[0]
+            if track.codec_context is None:  # typed as always there, but not where the codec's name is damaged
+                raise MediaFault("broken_audio", "a sound track of no known codec; write or fetch the file again")
             resampler = av.AudioResampler(format="fltp", layout=track.layout, rate=track.rate)  # fltp: float32 [N, S]
             frames = (frame for packed in container.decode(track) for frame in resampler.resample(packed))
-            promised_s = (container.duration or 0) / av.time_base
+            promised_s = _promised_s(container)
             _check_header(track.rate, promised_s)
-            sound_SN = _joined((frame.to_ndarray().T for frame in frames), track.rate)
+            sound_S = _averaged((frame.to_ndarray().T for frame in frames), track.rate)
     except av.FFmpegError as error:
         message = f"{len(data)} bytes that PyAV cannot read: {error.strerror}. Write or fetch the file again"
         raise MediaFault("broken_audio", message) from error
-    _check_end(len(sound_SN), promised_s * track.rate, track.rate, False)
-    return sound_SN, track.rate
+    _check_end(len(sound_S), promised_s * track.rate, track.rate, False)
+    return sound_S, track.rate
 
 
-def _joined(blocks: Iterable[np.ndarray], rate_hz: int) -> np.ndarray:
-    """The blocks [S, N] as one; what turns out too long, whatever its header said, is not read to its end."""
-    taken, num_samples = [np.zeros((0, 1), np.float32)], 0
+def _promised_s(container: InputContainer) -> float:
+    """The sound track's length; 0 where only that of all tracks together is known, of which pictures may be longest."""
+    track = container.streams.audio[0]
+    if track.duration and track.time_base:
+        return float(track.duration * track.time_base)
+    return (container.duration or 0) / av.time_base if len(container.streams) == 1 else 0.0
+
+
+def _averaged(blocks: Iterable[np.ndarray], rate_hz: int) -> np.ndarray:
+    """[S] from blocks [S, N]; what turns out too long, whatever its header said, is not read to its end."""
+    taken: list[np.ndarray] = []
+    num_samples = 0
     for block_SN in blocks:
         num_samples += len(block_SN)
         _check_header(rate_hz, num_samples / rate_hz)
-        taken.append(block_SN)
-    return np.concatenate(taken[1:] or taken)
+        if not np.isfinite(block_SN).all():
+            raise MediaFault("broken_audio", "sound with NaN or infinite samples; write the file again")
+        taken.append(block_SN.mean(axis=1, dtype=np.float32))
+    return taken[0] if len(taken) == 1 else np.concatenate(taken or [np.zeros(0, np.float32)])
 
 
 def _check_header(rate_hz: int, length_s: float) -> None:
     if rate_hz not in _RATES_HZ:
         raise MediaFault("broken_audio", f"sound of {rate_hz} Hz; expected {_RATES_HZ[0]} to {_RATES_HZ[-1]} Hz")
-    if length_s > MAX_SOUND_S:
-        raise MediaFault("long_audio", f"sound of {length_s:.0f} s; cut it into pieces of at most {MAX_SOUND_S:.0f} s")
+    limit_s = min(MAX_SOUND_S, MAX_SAMPLES / rate_hz)
+    if length_s > limit_s:
+        raise MediaFault("long_audio", f"sound of {length_s:.0f} s; cut it into pieces of at most {limit_s:.0f} s")
 
 
 def _check_end(num_samples: int, promised: float, rate_hz: int, is_cut: bool) -> None:

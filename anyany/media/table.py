@@ -29,6 +29,7 @@ class MediaSpec:
 class MediaKind:
     extensions: tuple[str, ...]  # of shard members, without the dot
     decode: Callable[[bytes, MediaSpec], "Tensor"]
+    probe: Callable[[bytes], dict[str, float]]  # named sizes, lengths and rates, from headers alone
 
 
 def _image(data: bytes, spec: MediaSpec) -> "Tensor":
@@ -37,10 +38,22 @@ def _image(data: bytes, spec: MediaSpec) -> "Tensor":
     return decode_picture(data)
 
 
+def _probe_image(data: bytes) -> dict[str, float]:
+    from anyany.media.probes import probe_picture
+
+    return probe_picture(data)
+
+
 def _video(data: bytes, spec: MediaSpec) -> "Tensor":
     from anyany.media.clips import decode_clip
 
     return decode_clip(data, spec.num_frames)
+
+
+def _probe_video(data: bytes) -> dict[str, float]:
+    from anyany.media.probes import probe_clip
+
+    return probe_clip(data)
 
 
 def _audio(data: bytes, spec: MediaSpec) -> "Tensor":
@@ -49,11 +62,23 @@ def _audio(data: bytes, spec: MediaSpec) -> "Tensor":
     return decode_sound(data, spec.sample_rate_hz)
 
 
+def _probe_audio(data: bytes) -> dict[str, float]:
+    from anyany.media.probes import probe_sound
+
+    return probe_sound(data)
+
+
 MEDIA: dict[str, MediaKind] = {
-    "image": MediaKind(("jpg", "jpeg", "png", "webp", "gif", "bmp", "tiff"), _image),
-    "video": MediaKind(("mp4", "webm", "mkv", "avi", "mov"), _video),
-    "audio": MediaKind(("wav", "flac", "mp3", "ogg", "m4a"), _audio),
+    "image": MediaKind(("jpg", "jpeg", "png", "webp", "gif", "bmp", "tiff"), _image, _probe_image),
+    "video": MediaKind(("mp4", "webm", "mkv", "avi", "mov"), _video, _probe_video),
+    "audio": MediaKind(("wav", "flac", "mp3", "ogg", "m4a"), _audio, _probe_audio),
 }
+
+
+def modality_of(extension: str) -> str | None:
+    """The modality of a record's member by the end of its extension (``jpg``, ``0.jpg``); None for text and others."""
+    suffix = extension.rpartition(".")[2]
+    return next((modality for modality, kind in MEDIA.items() if suffix in kind.extensions), None)
 
 
 class Preprocess(Protocol):
