@@ -72,6 +72,8 @@ def _check(options: argparse.Namespace) -> None:
     for path in [*options.list, *getattr(options, "media", [])]:
         if not path.exists():
             raise FileNotFoundError(f"there is no {path}")
+    if len({path.stem for path in options.list}) < len(options.list):
+        raise UserError("--list names two files of one name, by which their records are called: rename one")
     if options.force and options.part != (1, 1):
         raise UserError(
             "--force with --part would remove what other parts write: remove the folder first, then start all"
@@ -107,6 +109,8 @@ def _write(
 
         for job in done(missing(), write, options.workers):
             progress.advance(bar, len(job.rows))
+    if not shards:
+        raise UserError(f"no entries in {', '.join(map(str, options.list))}: is it the right list?")
     return shards
 
 

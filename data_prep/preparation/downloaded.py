@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from anyany.data.index import index_name, read_headers
 from anyany.media.table import MEDIA
 from data_prep.preparation.command import parser_of, prepare
 from data_prep.preparation.drafts import Draft, LeftOut, text_of
@@ -54,13 +55,13 @@ def index_published(source: str, tars: Sequence[Path], modality: str, options: a
 
     number, of = options.part
     finished = _finished(tars)
-    mine = [str(tar) for tar in finished][number - 1 :: of]
-    outcomes = index_all(mine, options.workers, options.force)
-    headers = [outcome.header for outcome in outcomes if outcome.header]
+    outcomes = index_all([str(tar) for tar in finished][number - 1 :: of], options.workers, options.force)
     faults = [outcome.fault for outcome in outcomes if outcome.fault]
+    indexed = [str(tar) for tar in finished if Path(index_name(str(tar))).exists()]  # also by other parts
+    headers = read_headers(indexed)
     num_records = sum(header.num_records for header in headers)
     with_media = sum(header.extensions.get(name, 0) for header in headers for name in MEDIA[modality].extensions)
-    told_of = _statistics(mine)
+    told_of = _statistics(indexed)
     report = {
         "source": source,
         "shards": len(headers),

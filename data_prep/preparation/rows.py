@@ -33,7 +33,7 @@ def rows_of(preparation: Preparation, options: argparse.Namespace) -> Iterator[t
     """(split, row) of all lists. A key that came before is a fault of the row that brings it again."""
     seen: dict[str, str] = {}
     for path in options.list:
-        prefix = f"{path.stem}-" if len(options.list) > 1 else ""
+        prefix = f"{path.stem}-" if len(options.list) > 1 else ""  # lists number their entries alike
         for number, entry in enumerate(preparation.entries(path)):
             where = f"{path.name}, entry {number}"
             row, group = _row(preparation, entry, prefix, path.name, number)
@@ -44,7 +44,7 @@ def rows_of(preparation: Preparation, options: argparse.Namespace) -> Iterator[t
 
 
 def _row(preparation: Preparation, entry: Any, prefix: str, list_name: str, number: int) -> tuple[Row, str]:
-    place = f"{prefix}{number:09d}"
+    place = safe_key(f"{prefix}{number:09d}")
     if isinstance(entry, LeftOut):
         return Row(list_name, number, place, None, entry), place
     try:

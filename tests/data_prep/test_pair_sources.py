@@ -150,6 +150,14 @@ def test_published_tars_are_indexed_and_not_touched(tmp_path, capsys):
     assert "8 (50.0%)" in capsys.readouterr().out
 
 
+def test_parts_of_published_tars_are_reported_together(tmp_path):
+    folder = tars(tmp_path / "cc3m")
+    for part, shards in (("2/2", 1), ("1/2", 2)):
+        assert cc3m.main(["--downloaded", str(folder), "--workers", "1", "--part", part]) == 0
+        told = json.loads((folder / "report.json").read_text())
+        assert (told["shards"], told["listed"], told["written"]) == (shards, 8 * shards, 4 * shards)
+
+
 def test_tars_without_statistics_are_taken_as_they_are(tmp_path):
     folder = tars(tmp_path / "cc3m", statistics=False)
     assert cc3m.main(["--downloaded", str(folder), "--workers", "1"]) == 0

@@ -214,6 +214,24 @@ def test_misuse_is_told(arguments, message, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_names_of_several_lists_tell_their_records_apart(tmp_path):
+    write(tmp_path / "images" / "a.jpg", JPEG)
+    entries = [{"image_name": "a.jpg", "caption": "c"}, {"input_image": "a.jpg", "conversations": turns(0)}]
+    lists = [str(write(tmp_path / name, entries)) for name in ("part.1.json", "part.2.json")]
+    out = run(tmp_path, "--list", *lists, "--media", str(tmp_path / "images"))
+    keys = sorted(records(out))
+    assert len(keys) == 4
+    assert all(key.startswith(("part_1-", "part_2-")) for key in keys)
+    other = str(write(tmp_path / "other" / "part.1.json", entries))
+    assert nextgpt.main(["--list", lists[0], other, "--out", str(tmp_path / "x"), "--workers", "1"]) == 2
+
+
+def test_a_list_without_entries_is_told(tmp_path, capsys):
+    listed = write(tmp_path / "l.json", [])
+    assert nextgpt.main(["--list", str(listed), "--out", str(tmp_path / "o"), "--workers", "1"]) == 2
+    assert "no entries in" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0", "1/-2"])
 def test_parts_that_are_none(text, capsys):
     with pytest.raises(SystemExit):
