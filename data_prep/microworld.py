@@ -65,7 +65,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m data_prep.microworld", description=(__doc__ or "").split("\n\n")[0], allow_abbrev=False
     )
-    parser.add_argument("--out", type=Path, default=Path("data/microworld"), help="folder for the levels' folders")
+    out = Path(os.environ.get("ANYANY_DATA", "data")) / "microworld"  # where conf/paths looks for it
+    parser.add_argument("--out", type=Path, default=out, help=f"folder for the levels' folders ({out})")
     parser.add_argument("--level", choices=LEVELS, default="easy")
     parser.add_argument("--seed", type=int, default=0)
     for split, size in SIZES.items():

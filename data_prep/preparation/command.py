@@ -27,7 +27,8 @@ def parser_of(name: str, description: str, lists: str, media: bool = True, val: 
     if media:
         parser.add_argument("--media", type=Path, nargs="+", default=[], metavar="FOLDER", help="where its files lie")
         parser.add_argument("--keep-text", action="store_true", help="keep as text what has lost its media")
-    parser.add_argument("--out", type=Path, default=Path("data") / name, help=f"for the splits' folders (data/{name})")
+    out = Path(os.environ.get("ANYANY_DATA", "data")) / name  # where conf/paths looks for it
+    parser.add_argument("--out", type=Path, default=out, help=f"for the folders of the splits ({out})")
     parser.add_argument("--split", default="train", help="folder for the shards (train)")
     parser.add_argument("--val", type=float, default=val, metavar="SHARE", help=f"share that goes to val/ ({val})")
     parser.add_argument("--shard", type=int, default=1000, help="entries of a shard (1000)")

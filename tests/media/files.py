@@ -20,6 +20,7 @@ from anyany.media.table import MediaFault
 
 STEP = 25  # grey levels between one frame of ``greys`` and the next
 RATE_HZ = 16_000
+_CODEC_OPTIONS = {"libx265": {"x265-params": "log-level=none:bframes=0"}}  # B-frames get random times in short clips
 
 
 def saved(image: Image.Image, format_name: str, **options: object) -> bytes:
@@ -77,6 +78,7 @@ def clip_file(
     A sound is its samples, their rate and the codec.
     """
     buffer, tick, (height, width) = io.BytesIO(), Fraction(1, rate_hz), frames.shape[2:]
+    options = _CODEC_OPTIONS.get(codec, {}) | options
     with av.open(buffer, "w", format=container_name) as container:
         stream = container.add_stream(codec, rate=rate_hz, width=width, height=height, options=options)
         stream.pix_fmt, stream.codec_context.time_base, stream.codec_context.thread_count = pixel_format, tick, 1
