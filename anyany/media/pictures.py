@@ -32,7 +32,7 @@ def decode_picture(data: bytes) -> Tensor:
 
     Turned as its EXIF says, the first frame of an animation, the first picture of several, transparency over white, 16
     bits a channel scaled to 8. CMYK is converted by the plain formula (1 - ink)(1 - black), and no ICC profile is
-    applied: frozen encoders were trained on pictures that were read in this way.
+    applied, as Pillow's ``convert`` has it.
 
     Raises:
         MediaFault: ``broken_image`` for bytes that do not decode to the end, ``huge_image`` above ``MAX_PIXELS``.
