@@ -15,6 +15,7 @@ from anyany.data.store import ShardStore
 from anyany.faults import Fault, UserError
 from anyany.media.table import MEDIA, MediaSpec, modality_of
 from anyany.messages.types import MessageError, media_of
+from data_prep.files import write_whole
 from data_prep.looking.records import is_conversation
 
 CAPTION_ALONE = "caption_alone"
@@ -68,19 +69,8 @@ def verify_shard(url: str) -> int:
             told = captions_alone if found.kind == CAPTION_ALONE else bad
             told.append(BadRecord(number, key, found.kind, members[found.member][0], found.message))
     verdict = Verdict(Path(url).name, header.digest, header.num_records, tuple(captions_alone), tuple(bad))
-    write_whole(Path(verdict_name(url)), [to_line(verdict)])
+    write_whole(Path(verdict_name(url)), to_line(verdict))
     return header.num_records
-
-
-def write_whole(path: Path, lines: Iterable[str]) -> None:
-    """ASCII lines, under a temporary name first, then renamed."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="ascii") as file:
-            file.writelines(lines)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def is_unknown(extension: str) -> bool:

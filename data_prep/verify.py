@@ -25,9 +25,10 @@ from anyany.data.index import read_headers
 from anyany.data.scan import ShardHeader
 from anyany.data.urls import expand_urls, listed
 from anyany.faults import UserError
+from data_prep.files import write_whole
 from data_prep.index import counts_of, local
 from data_prep.preparation.command import part
-from data_prep.verdicts import is_unknown, kept, verdict_name, verify_shard, write_whole
+from data_prep.verdicts import is_unknown, kept, verdict_name, verify_shard
 
 WHOLE = (1, 1)  # the one part of one
 MAX_SHOWN = 5  # bad records on the terminal
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _verify_all(missing, options.workers)
         if options.drop_list:
-            write_whole(options.drop_list, lines)
+            write_whole(options.drop_list, "".join(lines))
         else:
             deque(lines, maxlen=0)  # added up, not kept
     except (UserError, FileNotFoundError) as error:

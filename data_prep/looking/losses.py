@@ -7,8 +7,7 @@ from typing import Any
 
 from anyany.faults import UserError
 from data_prep.looking.text import shown, table
-
-REPORT = "report.json"
+from data_prep.preparation.reports import REPORT
 
 
 def report_of(folder: Path) -> dict[str, Any] | None:

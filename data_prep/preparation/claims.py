@@ -10,7 +10,7 @@ from typing import Any
 from anyany.faults import UserError
 from anyany.seeds import digest_of
 from data_prep.preparation.media_folder import MediaFolders
-from data_prep.preparation.shards import write_whole
+from data_prep.preparation.shards import write_json
 
 MANIFEST = "preparation.json"
 
@@ -46,7 +46,7 @@ def claim(folder: Path, manifest: dict[str, Any], force: bool) -> None:
         for shard in folder.glob(f"{found['source']}-*.tar*"):
             shard.unlink()
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(path, manifest)
+    write_json(path, manifest)
 
 
 def _digest(path: Path) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.preparation.shards import report_path, write_whole
+from data_prep.looking.text import size_of
+from data_prep.preparation.shards import report_path, write_json
 
 REPORT = "report.json"
 
@@ -35,13 +36,13 @@ def total(source: str, shards: Sequence[str], num_shards: int) -> dict[str, Any]
 
 
 def save(report: dict[str, Any], folder: Path) -> None:
-    write_whole(folder / REPORT, report)
+    write_json(folder / REPORT, report)
 
 
 def told(folder: Path, report: dict[str, Any]) -> Iterable[str]:
     """The lines of a report."""
     of = f" of {report['of_shards']}" if report["of_shards"] > report["shards"] else ""
-    yield f"{folder}: {report['written']} records in {report['shards']}{of} shards, {_size(report['bytes'])}"
+    yield f"{folder}: {report['written']} records in {report['shards']}{of} shards, {size_of(report['bytes'])}"
     yield f"  listed     {report['listed']:>9}"
     yield f"  left out   {_share(sum(report['left_out'].values()), report['listed'])}"
     yield from (f"    {kind:<18} {_share(n, report['listed'])}" for kind, n in report["left_out"].items())
@@ -50,7 +51,3 @@ def told(folder: Path, report: dict[str, Any]) -> Iterable[str]:
 
 def _share(count: int, listed: int) -> str:
     return f"{count:>9} ({count / max(listed, 1):.1%})"
-
-
-def _size(num_bytes: int) -> str:
-    return f"{num_bytes / 1e6:.1f} MB" if num_bytes < 1e9 else f"{num_bytes / 1e9:.1f} GB"

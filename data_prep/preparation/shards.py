@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_prep.files import write_whole
 from data_prep.preparation.drafts import Draft, LeftOut, Row
 from data_prep.preparation.media_folder import MediaFolders
 
@@ -110,21 +111,15 @@ def write_shard(job: Job, record: Record, media: MediaFolders, keep_text: bool) 
                 else:
                     notes.update(draft.notes)
                     tar.write({"__key__": row.key, **draft.members})
-        write_whole(report_path(job.path), _report(job, left_out, notes))
+        write_json(report_path(job.path), _report(job, left_out, notes))
         os.replace(temporary, path)
     finally:
         Path(temporary).unlink(missing_ok=True)
     write_index(path, force=True)
 
 
-def write_whole(path: Path, content: dict[str, Any]) -> None:
-    """JSON that appears whole or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    write_whole(path, json.dumps(content, indent=1) + "\n")
 
 
 def _drafted(row: Row, record: Record, media: MediaFolders, keep_text: bool) -> Draft:

@@ -91,7 +91,7 @@ def test_again_it_writes_nothing_and_after_a_stop_what_is_missing(pairs, tmp_pat
     assert not list(out.rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("fails_in", ["TarWriter.write", "write_whole", "write_index"])
+@pytest.mark.parametrize("fails_in", ["TarWriter.write", "write_json", "write_index"])
 def test_a_crash_leaves_no_half_shard(pairs, tmp_path, monkeypatch, fails_in):
     """Whichever file is being written when it ends, the shard does not count as written."""
 
@@ -103,7 +103,7 @@ def test_a_crash_leaves_no_half_shard(pairs, tmp_path, monkeypatch, fails_in):
     offered = tuple(rows._row(nextgpt.NEXTGPT, entry, "", "cc3m.json", n)[0] for n, entry in enumerate(entries))
     job = shards.Job(str(tmp_path / "a.tar"), offered)
     with monkeypatch.context() as patch:
-        patch.setattr(place.get(fails_in, "data_prep.preparation.shards.write_whole"), crash)
+        patch.setattr(place.get(fails_in, "data_prep.preparation.shards.write_json"), crash)
         with pytest.raises(OSError, match="no space"):
             shards.write_shard(job, nextgpt.record, MediaFolders((pairs[3],)), False)
     assert not shards.is_written(job.path)
