@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from anyany.messages.collate import Batch
-from anyany.models.contracts import LLM, Encoder, InputProjector
+from anyany.models.contracts import LLM, Encoder, InputProjector, Term
 from anyany.ops.fuse import fuse
 from anyany.ops.losses import next_token_loss
 
-Term = tuple[Tensor, int]
 TERMS = ("text",)  # the loss terms that forward gives
 
 

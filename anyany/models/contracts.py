@@ -1,15 +1,19 @@
 """What parts take and give.
 
-Shape letters: N media items, L features of an item, D width of an encoder (D_enc) or of the LLM, K rows of an item,
-B batch, T tokens.
+Shape letters: N media items, L features of an item or positions of a conditioning, D width of an encoder (D_enc), of
+the LLM or of a conditioning, K rows of an item, B batch, T tokens.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from anyany.media.table import Preprocess
 from anyany.messages.vocabulary import TokenLayout
+
+Term = tuple[Tensor, int]  # (sum, count) of one objective
 
 
 class Encoder(nn.Module, ABC):
@@ -73,3 +77,42 @@ class Connection(ABC):
     @abstractmethod
     def layout(self, modality: str, num_signal_tokens: int) -> TokenLayout:
         """The tokens it adds, and what the LLM is asked to emit for one target."""
+
+
+@dataclass(frozen=True)
+class ConditioningSpec:
+    """What a decoder consumes in place of its text encoder's output: ``[N, length, dim]``.
+
+    ``normalised``: each position has a Euclidean norm of 1. No mask: the decoder attends to all positions, padding too.
+    """
+
+    length: int
+    dim: int
+    normalised: bool = False
+
+
+class Decoder(nn.Module, ABC):
+    """Makes media from conditioning. Its constructor reads numbers only; ``load`` brings the weights."""
+
+    modality: str
+    spec: ConditioningSpec
+
+    @abstractmethod
+    def load(self) -> None:
+        """Brings the weights, in fp32, frozen and in eval mode."""
+
+    @abstractmethod
+    def condition(self, captions: Sequence[str]) -> Tensor:
+        """``[N, length, dim]`` from the decoder's own text encoder."""
+
+    @abstractmethod
+    def encode(self, media: Tensor) -> Tensor:
+        """Decoded media ``[N, ...]`` to the latents that ``denoising_loss`` starts from."""
+
+    @abstractmethod
+    def denoising_loss(self, conditioning_NLD: Tensor, latents: Tensor, noise: Tensor, times_N: Tensor) -> Term:
+        """(sum over items of the mean square that the denoiser misses of its target, N)."""
+
+    @abstractmethod
+    def generate(self, conditioning_NLD: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Media ``[N, ...]`` as ``anyany.media`` decodes them, each from its own seed alone."""

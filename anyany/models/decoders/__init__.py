@@ -1,0 +1,1 @@
+"""Decoders: one class a file."""

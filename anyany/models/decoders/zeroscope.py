@@ -1,0 +1,64 @@
+"""ZeroScope, a text-to-video model of ModelScope's architecture (Wang et al. 2023, arXiv 2308.06571): clips.
+
+Shape letters: N items, L positions and D width of the conditioning, F frames, Z channels and h, w sides of a latent.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anyany.models.contracts import ConditioningSpec
+from anyany.models.decoders.latent_diffusion import LatentDiffusion, from_uint8, to_uint8
+
+
+class ZeroScope(LatentDiffusion):
+    """Conditioned as Stable Diffusion is; its autoencoder knows single frames only.
+
+    Args:
+        num_frames: of a clip that it makes.
+    """
+
+    modality = "video"
+
+    def __init__(self, folder: str | Path, num_steps: int = 12, guidance: float = 3.0, num_frames: int = 8):
+        super().__init__(folder, num_steps, guidance)
+        self.num_frames = num_frames
+
+    @classmethod
+    def networks(cls) -> Mapping[str, Any]:
+        from diffusers import AutoencoderKL, UNet3DConditionModel
+        from transformers import CLIPTextModel
+
+        return {"vae": AutoencoderKL, "unet": UNet3DConditionModel, "text_encoder": CLIPTextModel}
+
+    @classmethod
+    def pipeline(cls) -> Any:
+        from diffusers import TextToVideoSDPipeline
+
+        return TextToVideoSDPipeline
+
+    def conditioning_spec(self) -> ConditioningSpec:
+        return ConditioningSpec(self.text_encoder.config.max_position_embeddings, self.unet.config.cross_attention_dim)
+
+    def condition(self, captions: Sequence[str]) -> Tensor:
+        return self.text_encoder(self.token_ids(captions)["input_ids"]).last_hidden_state
+
+    def latent_shape(self) -> tuple[int, ...]:
+        side = self.unet.config.sample_size
+        return (self.unet.config.in_channels, self.num_frames, side, side)
+
+    @torch.no_grad()
+    def encode(self, media: Tensor) -> Tensor:
+        latents = self.vae.encode(from_uint8(media.flatten(0, 1))).latent_dist.mean  # [N * F, Z, h, w]
+        return latents.unflatten(0, media.shape[:2]).transpose(1, 2) * self.vae.config.scaling_factor
+
+    def decode(self, latents: Tensor) -> Tensor:
+        frames = latents.transpose(1, 2)  # [N, F, Z, h, w]
+        pixels = self.vae.decode(frames.flatten(0, 1) / self.vae.config.scaling_factor).sample
+        return to_uint8(pixels).unflatten(0, frames.shape[:2])
+
+    def predict(self, noisy: Tensor, times_N: Tensor, conditioning_NLD: Tensor) -> Tensor:
+        return self.unet(noisy, times_N, encoder_hidden_states=conditioning_NLD).sample

@@ -1,0 +1,6 @@
+"""ImageBind: one joint space for pictures, clips, sounds, text, depth, heat and motion."""
+
+from anyany.models.encoders.imagebind.config import Audio, Depth, Imu, Text, Thermal, Vision
+from anyany.models.encoders.imagebind.model import ImageBind
+
+__all__ = ["Audio", "Depth", "ImageBind", "Imu", "Text", "Thermal", "Vision"]

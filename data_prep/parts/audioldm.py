@@ -1,0 +1,171 @@
+"""The tiny AudioLDM: sounds of 2 s at 16 kHz from captions of the microworld."""
+
+from pathlib import Path
+
+import torch
+from diffusers import AudioLDMPipeline, AutoencoderKL, UNet2DConditionModel
+from torch import Tensor
+from transformers import (
+    ClapTextConfig,
+    ClapTextModelWithProjection,
+    RobertaTokenizer,
+    SpeechT5HifiGan,
+    SpeechT5HifiGanConfig,
+)
+
+from anyany.figures import Figure
+from anyany.models.decoders.audioldm import AudioLDM
+from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
+from data_prep.parts.clip import scheduler
+from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
+from data_prep.parts.job import Job
+from data_prep.parts.measures import drawn
+from data_prep.parts.pools import INT16_MAX, Pool
+from data_prep.parts.tokenizers import roberta_tokenizer
+from data_prep.parts.training import Draw
+from data_prep.parts.vocoder import VocoderRecipe, set_range
+from data_prep.parts.words import captions
+
+NAME = "audioldm"
+RECORDS = 12_000
+MAX_TOKENS = 24  # the longest caption has 16
+VOCABULARY = 640
+CLAP_WIDTH = 64
+RATE_HZ, HOP_RATES, NUM_MELS, NUM_FRAMES = 16_000, (5, 5, 5, 2), 32, 128
+LATENT_SCALE, LATENT_CHANNELS = 4, 8
+RECIPE = {
+    "vocoder": "log-mel spectrograms to sound; spectra at several resolutions, no adversary",
+    "vae": "128 x 32 log-mel spectrograms to 32 x 8 x 8 latents",
+    "unet": "the denoiser and its CLAP text encoder together, from nothing; v-prediction, captions drawn anew",
+}
+
+
+def train(job: Job) -> float:
+    """Trains what is not trained yet, and writes the pipeline. Returns the seconds of training."""
+    start = job.work / NAME / "start"
+    if not start.exists():
+        make(start)
+    decoder = AudioLDM(start)
+    decoder.load()
+    decoder.to(job.device)
+    pool = job.pool("audio", RECORDS)
+    set_range(decoder.vocoder, spectrograms(decoder, pool, range(200)))
+    seconds = job.run(VocoderRecipe(f"{NAME}/vocoder", decoder, pool))
+    seconds += job.run(autoencoder_recipe(decoder, pool))
+    set_scaling(decoder.vae, spectrograms(decoder, pool, range(500)).unsqueeze(1).to(job.device))
+    seconds += job.run(denoiser_recipe(decoder, pool))
+    save(decoder, job.out / NAME)
+    return seconds
+
+
+def measure(folder: Path) -> dict[str, Figure]:
+    decoder = AudioLDM(folder)
+    decoder.load()
+    return drawn(decoder)
+
+
+def make(folder: Path) -> None:
+    """Writes the untrained pipeline: the one place of its numbers."""
+    torch.manual_seed(0)
+    tokenizer = roberta_tokenizer(captions(["audio"], 20_000), VOCABULARY, MAX_TOKENS)
+    unet = UNet2DConditionModel(
+        sample_size=NUM_FRAMES // LATENT_SCALE,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        layers_per_block=1,
+        block_out_channels=(48, 96),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=(48, 96),  # the blocks' own widths: attention stays within the latents
+        attention_head_dim=4,
+        norm_num_groups=16,
+        class_embed_type="simple_projection",
+        projection_class_embeddings_input_dim=CLAP_WIDTH,
+        class_embeddings_concat=True,
+    )
+    pipeline = AudioLDMPipeline(
+        vae=autoencoder(),
+        text_encoder=text_encoder(tokenizer),
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=scheduler(),
+        vocoder=vocoder(),
+    )
+    pipeline.save_pretrained(folder, safe_serialization=True)
+
+
+def autoencoder() -> AutoencoderKL:
+    """A spectrogram [1, 128, 32] to a latent [8, 32, 8] and back."""
+    return AutoencoderKL(
+        in_channels=1,
+        out_channels=1,
+        latent_channels=LATENT_CHANNELS,
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(16, 32, 64),
+        layers_per_block=1,
+        norm_num_groups=8,
+        sample_size=NUM_FRAMES,
+    )
+
+
+def text_encoder(tokenizer: RobertaTokenizer) -> ClapTextModelWithProjection:
+    return ClapTextModelWithProjection(
+        ClapTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=CLAP_WIDTH,
+            intermediate_size=4 * CLAP_WIDTH,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            projection_dim=CLAP_WIDTH,
+            max_position_embeddings=MAX_TOKENS + 2,  # RoBERTa's positions begin behind that of padding
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def vocoder() -> SpeechT5HifiGan:
+    return SpeechT5HifiGan(
+        SpeechT5HifiGanConfig(
+            model_in_dim=NUM_MELS,
+            sampling_rate=RATE_HZ,
+            upsample_initial_channel=128,
+            upsample_rates=HOP_RATES,
+            upsample_kernel_sizes=[2 * rate + rate % 2 for rate in HOP_RATES],  # so that a frame gives a hop exactly
+            resblock_kernel_sizes=[3, 7],
+            resblock_dilation_sizes=[[1, 3], [1, 3]],
+            normalize_before=True,
+        )
+    )
+
+
+def spectrograms(decoder: AudioLDM, pool: Pool, indices: range) -> Tensor:
+    """``[N, T, M]``."""
+    return decoder.spectrogram(pool.media(indices).float() / INT16_MAX)
+
+
+def autoencoder_recipe(decoder: AudioLDM, pool: Pool, steps: int = 4000, batch: int = 16) -> AutoencoderRecipe:
+    def items(draw: Draw) -> Tensor:
+        sounds, _ = pool.draw(draw.rng, batch)
+        return decoder.spectrogram(sounds.float() / INT16_MAX).unsqueeze(1).to(draw.device)
+
+    decoder.vae.requires_grad_(True)
+    return AutoencoderRecipe(f"{NAME}/vae", decoder.vae, items, f"{steps} steps of {batch}", steps)
+
+
+def denoiser_recipe(decoder: AudioLDM, pool: Pool, steps: int = 6000, batch: int = 32) -> DiffusionRecipe:
+    latents = Latents(
+        *encode_all(decoder.vae, lambda i: spectrograms(decoder, pool, i).unsqueeze(1), len(pool)), pool.scenes
+    )
+    return DiffusionRecipe(f"{NAME}/unet", decoder, latents, f"{steps} steps of {batch}", steps, batch)
+
+
+def save(decoder: AudioLDM, folder: Path) -> None:
+    """The pipeline as it ships, in fp16."""
+    networks = {name: getattr(decoder, name).cpu() for name in decoder.networks()}
+    pipeline = AudioLDMPipeline(**networks, tokenizer=decoder.tokenizer, scheduler=decoder.scheduler)
+    pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)

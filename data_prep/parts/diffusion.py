@@ -1,0 +1,66 @@
+"""Training a denoiser and the text encoder that conditions it, on latents of captioned media.
+
+Shape letters: N items; Z... is a latent's shape.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anyany.microworld.scenes import Scene
+from anyany.models.decoders.latent_diffusion import LatentDiffusion
+from data_prep.parts.training import Draw
+from data_prep.parts.words import say
+
+UNCONDITIONAL = 0.1  # how often a caption is left out, for classifier-free guidance
+
+
+@dataclass(frozen=True)
+class Latents:
+    """The scaled means and standard deviations that an autoencoder gives, and the scenes that they show."""
+
+    mean: Tensor  # [all, Z...]
+    std: Tensor
+    scenes: Sequence[Scene]
+
+    def draw(self, draw: Draw, number: int) -> tuple[Tensor, list[Scene]]:
+        """Latents [N, Z...] with the autoencoder's own noise."""
+        indices = draw.rng.integers(len(self.mean), size=number)
+        mean, std = (values[indices].to(draw.device) for values in (self.mean, self.std))
+        return mean + std * draw.normal(*mean.shape), [self.scenes[index] for index in indices]
+
+
+class DiffusionRecipe:
+    """What the decoder itself calls its denoising loss, at times drawn evenly, with captions drawn anew."""
+
+    def __init__(
+        self, name: str, decoder: LatentDiffusion, latents: Latents, identity: str, steps: int, batch: int = 64,
+        learning_rate: float = 1e-3,
+    ):  # fmt: skip
+        self.name, self.identity = name, identity
+        self.steps, self.batch, self.learning_rate = steps, batch, learning_rate
+        self.decoder, self.latents = decoder, latents
+        self.module = nn.ModuleDict({"unet": decoder.unet, "text_encoder": decoder.text_encoder}).requires_grad_(True)
+
+    def loss(self, draw: Draw) -> dict[str, Tensor]:
+        latents, scenes = self.latents.draw(draw, self.batch)
+        captions = ["" if draw.rng.random() < UNCONDITIONAL else say(scene, draw.rng) for scene in scenes]
+        times_N = draw.integers(self.decoder.scheduler.config.num_train_timesteps, len(latents))
+        noise = draw.normal(*latents.shape)
+        missed, count = self.decoder.denoising_loss(self.decoder.condition(captions), latents, noise, times_N)
+        return {"denoise": missed / count}
+
+
+@torch.no_grad()
+def encode_all(vae: Any, items: Callable[[range], Tensor], number: int) -> tuple[Tensor, Tensor]:
+    """Scaled means and standard deviations of all items, ``items(indices)`` being what the autoencoder reads."""
+    means, stds, device = [], [], next(vae.parameters()).device
+    for first in range(0, number, 250):
+        posterior = vae.encode(items(range(first, min(first + 250, number))).to(device)).latent_dist
+        means.append(posterior.mean.cpu())
+        stds.append(posterior.std.cpu())
+    scale = vae.config.scaling_factor
+    return torch.cat(means) * scale, torch.cat(stds) * scale

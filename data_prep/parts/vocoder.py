@@ -1,0 +1,67 @@
+"""Training a vocoder without an adversary.
+
+Shape letters: N sounds, S samples, T frames and M bands of a spectrogram.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import SpeechT5HifiGan
+
+from anyany.models.decoders.audioldm import AudioLDM
+from data_prep.parts.pools import INT16_MAX, Pool
+from data_prep.parts.training import Draw
+
+WINDOWS = (256, 512, 1024, 2048)  # samples; each with a hop of a quarter
+FLOOR = 1e-3  # of magnitudes before the logarithm: below the microworld's background noise
+
+
+class VocoderRecipe:
+    """Spectra at several resolutions, in magnitudes and their logarithms (Yamamoto et al. 2020, arXiv 1910.11480)."""
+
+    def __init__(self, name: str, decoder: AudioLDM, pool: Pool, steps: int = 5000, batch: int = 12, frames: int = 40):
+        self.name, self.steps, self.learning_rate = name, steps, 1e-3
+        self.batch, self.frames = batch, frames
+        self.identity = f"{steps} steps of {batch} stretches of {frames} frames"
+        self.decoder, self.pool = decoder, pool
+        self.module: Any = decoder.vocoder.requires_grad_(True)
+
+    def loss(self, draw: Draw) -> dict[str, Tensor]:
+        sounds_NS, spectrograms_NTM = self._stretches(draw)
+        return spectral_distance(self.module(spectrograms_NTM), sounds_NS)
+
+    def _stretches(self, draw: Draw) -> tuple[Tensor, Tensor]:
+        """Stretches of sounds, and of the spectrograms of the whole."""
+        media, _ = self.pool.draw(draw.rng, self.batch)
+        sounds_NS = media.float().to(draw.device) / INT16_MAX
+        spectrograms_NTM = self.decoder.spectrogram(sounds_NS)
+        hop, num = self.decoder.hop, self.frames
+        starts = draw.rng.integers(spectrograms_NTM.shape[1] - num + 1, size=self.batch)
+        return (
+            torch.stack([sound[t * hop : (t + num) * hop] for sound, t in zip(sounds_NS, starts, strict=True)]),
+            torch.stack([frames[t : t + num] for frames, t in zip(spectrograms_NTM, starts, strict=True)]),
+        )
+
+
+def spectral_distance(made_NS: Tensor, wanted_NS: Tensor) -> dict[str, Tensor]:
+    """Means over windows of the relative distance of magnitudes and of the distance of their logarithms."""
+    relative, logarithmic = [], []
+    for window in WINDOWS:
+        made, wanted = (_magnitudes(sounds, window) for sounds in (made_NS, wanted_NS))
+        relative.append((made - wanted).norm() / wanted.norm().clamp(min=1e-6))
+        logarithmic.append((made.clamp(min=FLOOR).log() - wanted.clamp(min=FLOOR).log()).abs().mean())
+    return {"relative": torch.stack(relative).mean(), "logarithmic": torch.stack(logarithmic).mean()}
+
+
+def _magnitudes(sounds_NS: Tensor, window: int) -> Tensor:
+    shape_S = torch.hann_window(window, device=sounds_NS.device)
+    spectra = torch.stft(sounds_NS.float(), window, window // 4, window=shape_S, return_complex=True)
+    return (spectra.real.square() + spectra.imag.square() + 1e-9).sqrt()
+
+
+@torch.no_grad()
+def set_range(vocoder: SpeechT5HifiGan, spectrograms_NTM: Tensor) -> None:
+    """The mean and the spread of each band, by which the vocoder divides what it reads."""
+    vocoder.mean.copy_(spectrograms_NTM.mean((0, 1)))
+    vocoder.scale.copy_(spectrograms_NTM.std((0, 1)))

@@ -1,0 +1,137 @@
+"""The tiny ZeroScope: clips of 8 frames of 32 pixels from captions of the microworld."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import TextToVideoSDPipeline, UNet3DConditionModel
+from diffusers.models.transformers.transformer_temporal import TransformerTemporalModel
+from torch import Tensor, nn
+
+from anyany.faults import UserError
+from anyany.figures import Figure
+from anyany.models.decoders.latent_diffusion import from_uint8
+from anyany.models.decoders.stable_diffusion import StableDiffusion
+from anyany.models.decoders.zeroscope import ZeroScope
+from data_prep.parts import stable_diffusion
+from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
+from data_prep.parts.clip import scheduler, text_encoder
+from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
+from data_prep.parts.job import Job
+from data_prep.parts.measures import drawn
+from data_prep.parts.pools import Pool
+from data_prep.parts.tokenizers import clip_tokenizer
+from data_prep.parts.training import Draw
+from data_prep.parts.words import captions
+
+NAME = "zeroscope"
+RECORDS = 20_000
+MAX_TOKENS = 24  # the longest caption has 20
+VOCABULARY = 740
+RECIPE = {
+    "vae": "begins as Stable Diffusion's and goes on with single frames",
+    "unet": "begins as Stable Diffusion's denoiser, with layers over time that at first change nothing, and with a "
+    "text encoder from nothing; v-prediction, captions drawn anew",
+}
+
+
+def train(job: Job) -> float:
+    """Trains what is not trained yet, and writes the pipeline. Returns the seconds of training."""
+    start = job.work / NAME / "start"
+    if not start.exists():
+        make(start, job.out / stable_diffusion.NAME)
+    decoder = ZeroScope(start)
+    decoder.load()
+    decoder.to(job.device)
+    pool = job.pool("video", RECORDS)
+    seconds = job.run(autoencoder_recipe(decoder, pool))
+    set_scaling(decoder.vae, from_uint8(pool.media(range(100)).flatten(0, 1)).to(job.device))
+    seconds += job.run(denoiser_recipe(decoder, pool))
+    save(decoder, job.out / NAME)
+    return seconds
+
+
+def measure(folder: Path) -> dict[str, Figure]:
+    decoder = ZeroScope(folder)
+    decoder.load()
+    return drawn(decoder)
+
+
+def make(folder: Path, pictures: Path) -> None:
+    """Writes the pipeline to begin with: the one place of its numbers.
+
+    Args:
+        pictures: the trained Stable Diffusion, as ModelScope's model began from one (arXiv 2308.06571, section 3).
+    """
+    if not pictures.is_dir():
+        raise UserError(f"{pictures} is missing, and {NAME} begins from it: `make parts PART={stable_diffusion.NAME}`")
+    painter = StableDiffusion(pictures)
+    painter.load()
+    torch.manual_seed(0)
+    tokenizer = clip_tokenizer(captions(["video"], 20_000), VOCABULARY, MAX_TOKENS)
+    pipeline = TextToVideoSDPipeline(
+        vae=painter.vae,
+        text_encoder=text_encoder(tokenizer),
+        tokenizer=tokenizer,
+        unet=inflated(painter.unet),
+        scheduler=scheduler(),
+    )
+    pipeline.save_pretrained(folder, safe_serialization=True)
+
+
+def inflated(unet: Any) -> UNet3DConditionModel:
+    """The denoiser of pictures as one of clips, which treats frame by frame as it did until its time layers learn."""
+    config = unet.config
+    over_time = UNet3DConditionModel(
+        sample_size=config.sample_size,
+        in_channels=config.in_channels,
+        out_channels=config.out_channels,
+        layers_per_block=config.layers_per_block,
+        block_out_channels=config.block_out_channels,
+        down_block_types=("CrossAttnDownBlock3D",) * len(config.block_out_channels),
+        up_block_types=("CrossAttnUpBlock3D",) * len(config.block_out_channels),
+        cross_attention_dim=config.cross_attention_dim,
+        attention_head_dim=config.block_out_channels[0] // config.attention_head_dim[0],  # here it is the heads' width
+        norm_num_groups=config.norm_num_groups,
+    )
+    weights = over_time.state_dict()
+    known = unet.state_dict()
+    assert known.keys() <= weights.keys(), "the denoiser of pictures has layers that one of clips has not"
+    over_time.load_state_dict(weights | known)
+    for layer in over_time.modules():
+        if isinstance(layer, TransformerTemporalModel):  # diffusers begins its convolutions over time at zero, not this
+            nn.init.zeros_(layer.proj_out.weight)
+            nn.init.zeros_(layer.proj_out.bias)
+    return over_time
+
+
+def autoencoder_recipe(decoder: ZeroScope, pool: Pool, steps: int = 1500, batch: int = 32) -> AutoencoderRecipe:
+    def items(draw: Draw) -> Tensor:
+        clips, _ = pool.draw(draw.rng, batch)
+        frames = draw.rng.integers(clips.shape[1], size=batch)
+        return from_uint8(clips[torch.arange(batch), torch.from_numpy(frames)]).to(draw.device)
+
+    decoder.vae.requires_grad_(True)
+    return AutoencoderRecipe(f"{NAME}/vae", decoder.vae, items, f"{steps} steps of {batch}", steps, 1e-3)
+
+
+def denoiser_recipe(
+    decoder: ZeroScope, pool: Pool, steps: int = 6000, batch: int = 16, learning_rate: float = 5e-4
+) -> DiffusionRecipe:
+    latents = Latents(*encode_clips(decoder, pool), pool.scenes)
+    told = f"{steps} steps of {batch}"
+    return DiffusionRecipe(f"{NAME}/unet", decoder, latents, told, steps, batch, learning_rate)
+
+
+def encode_clips(decoder: ZeroScope, pool: Pool) -> tuple[Tensor, Tensor]:
+    """Means and standard deviations [all, Z, F, h, w]."""
+    mean, std = encode_all(decoder.vae, lambda indices: from_uint8(pool.media(indices).flatten(0, 1)), len(pool))
+    num = len(pool)
+    return mean.unflatten(0, (num, -1)).transpose(1, 2), std.unflatten(0, (num, -1)).transpose(1, 2)
+
+
+def save(decoder: ZeroScope, folder: Path) -> None:
+    """The pipeline as it ships, in fp16."""
+    networks = {name: getattr(decoder, name).cpu() for name in decoder.networks()}
+    pipeline = TextToVideoSDPipeline(**networks, tokenizer=decoder.tokenizer, scheduler=decoder.scheduler)
+    pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)
