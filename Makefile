@@ -2,11 +2,13 @@
 #   PYTHON=...       the interpreter that .venv is made with (3.11 or 3.12)
 #   PIP_ARGS=...     more arguments for every pip install, for instance another index
 #   ARGS=...         more arguments for what `make run` and `make trace` start
+#   PART=...         which of the tiny parts `make parts` trains
 #   PYTEST_ARGS=...  more arguments for pytest
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(if $(shell $(name) --version 2>/dev/null),$(name))))
 PIP_ARGS ?=
 ARGS ?=
+PART ?=
 PYTEST_ARGS ?=
 
 BIN := .venv/bin
@@ -15,7 +17,7 @@ STAMP := .venv/.set-up
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup microworld run test test-slow lint bench trace golden clean
+.PHONY: help setup microworld run test test-slow lint bench trace golden parts gallery clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -44,6 +46,12 @@ trace: microworld ## print the way of one sample of each kind from a shard to a 
 
 golden: setup ## write the golden loss series anew: only when the numerics are meant to change
 	$(BIN)/python -m tests.golden
+
+parts: setup ## train the tiny parts anew, hours (PART=llama for one); goes on where it was stopped
+	$(BIN)/python -m data_prep.parts $(addprefix --part ,$(PART)) $(ARGS)
+
+gallery: setup ## a page of what the tiny decoders draw, with the oracle's verdicts
+	$(BIN)/python -m data_prep.gallery $(ARGS)
 
 clean: ## remove the environment, caches and the microworld; other data and outputs/ stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache anyany.egg-info data/microworld cache

@@ -82,12 +82,12 @@ def section(name: str, args: argparse.Namespace) -> Iterator[str]:
 
     from anyany.evaluation.decoders import draw
     from anyany.evaluation.oracles import ALL_RIGHT, read_back, shares
-    from data_prep.parts.measures import asked
+    from data_prep.parts.measures import records, told
 
     module, _, kind = DECODERS[name].rpartition(".")
     decoder = getattr(import_module(module), kind)(args.parts / name)
     decoder.load()
-    captions, scenes = asked(decoder.modality, args.level, args.number, args.split)
+    captions, scenes = told(records(decoder.modality, args.level, args.number, args.split))
     media = draw(decoder, captions, args.seed)
     figure = shares(read_back(scenes, media))[ALL_RIGHT]
     yield f"<h2>{decoder.modality}: {name}</h2>\n<p>All attributes right: {figure}</p>\n<div class='made'>"

@@ -1,7 +1,7 @@
 """What parts take and give.
 
 Shape letters: N media items, L features of an item or positions of a conditioning, D width of an encoder (D_enc), of
-the LLM or of a conditioning, K rows of an item, B batch, T tokens.
+the LLM (D_llm) or of a conditioning, K rows of an item, B batch, T tokens, S signal tokens.
 """
 
 from abc import ABC, abstractmethod
@@ -89,6 +89,14 @@ class ConditioningSpec:
     length: int
     dim: int
     normalised: bool = False
+
+
+class OutputProjector(nn.Module, ABC):
+    """Turns the LLM's states at the signal tokens into a decoder's conditioning."""
+
+    @abstractmethod
+    def forward(self, states_NSD: Tensor, embeddings_NSD: Tensor) -> Tensor:
+        """``[N, S, D_llm]`` last hidden states at S signal tokens, and these tokens' embeddings, to ``[N, L, D]``."""
 
 
 class Decoder(nn.Module, ABC):

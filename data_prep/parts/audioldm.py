@@ -1,5 +1,6 @@
 """The tiny AudioLDM: sounds of 2 s at 16 kHz from captions of the microworld."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -19,14 +20,14 @@ from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
 from data_prep.parts.clip import scheduler
 from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
 from data_prep.parts.job import Job
-from data_prep.parts.measures import drawn
-from data_prep.parts.pools import INT16_MAX, Pool
+from data_prep.parts.measures import NUMBER, drawn
+from data_prep.parts.pools import INT16_MAX, TRAINED_ON, Pool
 from data_prep.parts.tokenizers import roberta_tokenizer
 from data_prep.parts.training import Draw
 from data_prep.parts.vocoder import VocoderRecipe, set_range
 from data_prep.parts.words import captions
 
-NAME = "audioldm"
+NAME, MODALITY = "audioldm", "audio"
 RECORDS = 12_000
 MAX_TOKENS = 24  # the longest caption has 16
 VOCABULARY = 640
@@ -58,10 +59,10 @@ def train(job: Job) -> float:
     return seconds
 
 
-def measure(folder: Path) -> dict[str, Figure]:
+def measure(folder: Path, levels: Sequence[str] = TRAINED_ON, number: int = NUMBER) -> dict[str, Figure]:
     decoder = AudioLDM(folder)
     decoder.load()
-    return drawn(decoder)
+    return drawn(decoder, levels, number)
 
 
 def make(folder: Path) -> None:

@@ -56,13 +56,13 @@ def train(job: Job) -> float:
     return seconds
 
 
-def measure(folder: Path, number: int = NUMBER) -> dict[str, Figure]:
+def measure(folder: Path, levels: Sequence[str] = TRAINED_ON, number: int = NUMBER) -> dict[str, Figure]:
     """The share of right replies to the kinds of text that speak of scenes, and to all others."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = LlamaForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32).eval()
     vocabulary = Vocabulary(tokenizer.backend_tokenizer.to_str(), TEMPLATE, {})
     figures = {}
-    for level, (kind, drawn) in product(TRAINED_ON, KINDS.items()):
+    for level, (kind, drawn) in product(levels, KINDS.items()):
         rng = rng_of("parts", NAME, "measure", level, kind)
         samples = [drawn.draw(LEVELS[level], rng, drawn.novel) for _ in range(number)]
         said = replies(model, vocabulary, [sample.messages[:-1] for sample in samples])

@@ -1,5 +1,6 @@
 """The tiny Stable Diffusion: pictures of 32 pixels from captions of the microworld."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,13 +14,13 @@ from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
 from data_prep.parts.clip import WIDTH, scheduler, text_encoder
 from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
 from data_prep.parts.job import Job
-from data_prep.parts.measures import drawn
-from data_prep.parts.pools import Pool
+from data_prep.parts.measures import NUMBER, drawn
+from data_prep.parts.pools import TRAINED_ON, Pool
 from data_prep.parts.tokenizers import clip_tokenizer
 from data_prep.parts.training import Draw
 from data_prep.parts.words import captions
 
-NAME = "stable_diffusion"
+NAME, MODALITY = "stable_diffusion", "image"
 RECORDS = 40_000
 MAX_TOKENS = 16  # the longest caption has 14
 VOCABULARY = 700
@@ -47,10 +48,10 @@ def train(job: Job) -> float:
     return seconds
 
 
-def measure(folder: Path) -> dict[str, Figure]:
+def measure(folder: Path, levels: Sequence[str] = TRAINED_ON, number: int = NUMBER) -> dict[str, Figure]:
     decoder = StableDiffusion(folder)
     decoder.load()
-    return drawn(decoder)
+    return drawn(decoder, levels, number)
 
 
 def make(folder: Path) -> None:

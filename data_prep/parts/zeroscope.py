@@ -1,5 +1,6 @@
 """The tiny ZeroScope: clips of 8 frames of 32 pixels from captions of the microworld."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,13 @@ from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
 from data_prep.parts.clip import scheduler, text_encoder
 from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
 from data_prep.parts.job import Job
-from data_prep.parts.measures import drawn
-from data_prep.parts.pools import Pool
+from data_prep.parts.measures import NUMBER, drawn
+from data_prep.parts.pools import TRAINED_ON, Pool
 from data_prep.parts.tokenizers import clip_tokenizer
 from data_prep.parts.training import Draw
 from data_prep.parts.words import captions
 
-NAME = "zeroscope"
+NAME, MODALITY = "zeroscope", "video"
 RECORDS = 20_000
 MAX_TOKENS = 24  # the longest caption has 20
 VOCABULARY = 740
@@ -51,10 +52,10 @@ def train(job: Job) -> float:
     return seconds
 
 
-def measure(folder: Path) -> dict[str, Figure]:
+def measure(folder: Path, levels: Sequence[str] = TRAINED_ON, number: int = NUMBER) -> dict[str, Figure]:
     decoder = ZeroScope(folder)
     decoder.load()
-    return drawn(decoder)
+    return drawn(decoder, levels, number)
 
 
 def make(folder: Path, pictures: Path) -> None:

@@ -1,0 +1,1 @@
+"""Output projectors: one class a file."""

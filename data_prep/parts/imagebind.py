@@ -1,0 +1,141 @@
+"""The tiny ImageBind: one space for pictures, clips, sounds and captions of the microworld."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from anyany.evaluation.retrieval import candidates, right_first
+from anyany.figures import Figure
+from anyany.microworld.captions import caption
+from anyany.microworld.levels import LEVELS, all_things, novel_pairs
+from anyany.microworld.scenes import SCENES, Scene, Thing
+from anyany.microworld.words import pick
+from anyany.models.encoders.imagebind import ImageBind
+from anyany.ops.contrastive import contrastive_loss
+from anyany.seeds import rng_of
+from data_prep.parts.job import Job
+from data_prep.parts.measures import NUMBER, records, shown, told
+from data_prep.parts.pools import INT16_MAX, TRAINED_ON, Pool
+from data_prep.parts.tokenizers import clip_tokenizer
+from data_prep.parts.training import Draw
+from data_prep.parts.words import captions, say
+
+NAME = "imagebind"
+RECORDS = {"image": 40_000, "video": 20_000, "audio": 12_000}
+MAX_TOKENS, VOCABULARY = 24, 800  # the longest caption has 23
+RECIPE = {"model": "pictures, clips and sounds against captions, among them each one's own with one attribute changed"}
+
+
+def train(job: Job) -> float:
+    """Trains what is not trained yet, and writes the encoder. Returns the seconds of training."""
+    start = job.work / NAME / "start"
+    if not start.exists():
+        make(start)
+    model = ImageBind.from_pretrained(start)
+    pools = {modality: job.pool(modality, number) for modality, number in RECORDS.items()}
+    seconds = job.run(JointRecipe(model, pools))
+    model.cpu().save_pretrained(job.out / NAME, torch.float16)
+    return seconds
+
+
+def make(folder: Path) -> None:
+    """Writes the untrained encoder: the one place of its numbers."""
+    torch.manual_seed(0)
+    trunk = {"width": 128, "depth": 4, "heads": 4}
+    tokenizer = clip_tokenizer(captions(list(SCENES), 20_000), VOCABULARY, MAX_TOKENS)
+    model = ImageBind(
+        joint_dim=128,
+        vision=trunk | {"image_px": 32, "frames": 2, "kernel": (2, 4, 4)},
+        audio=trunk | {"num_mels": 64, "num_frames": 204, "kernel": 16, "stride": 10},
+        text=trunk | {"depth": 3, "vocab_size": len(tokenizer), "num_positions": MAX_TOKENS},
+    )
+    model.tokenizer_json = tokenizer.backend_tokenizer.to_str()
+    model.save_pretrained(folder)
+
+
+class JointRecipe:
+    """Symmetric InfoNCE of each modality against captions, and media against captions that are nearly right."""
+
+    def __init__(self, model: ImageBind, pools: Mapping[str, Pool], steps: int = 5000, batch: int = 32):
+        self.name, self.module, self.pools = f"{NAME}/model", model, pools
+        self.steps, self.batch, self.learning_rate = steps, batch, 1e-3
+        self.identity = f"{steps} steps of {batch} of each modality"
+
+    def loss(self, draw: Draw) -> dict[str, Tensor]:
+        terms = {}
+        for modality, items in self.pools.items():
+            media, scenes = items.draw(draw.rng, self.batch)
+            own = [say(scene, draw.rng) for scene in scenes]
+            nearly = [say(changed(scene, draw.rng), draw.rng) for scene in scenes]
+            ids = self.module.caption_ids(own + nearly).to(draw.device)
+            texts = self.module.embed(ids, "text")  # scaled by the learned temperature
+            values = prepared(self.module, modality, media).to(draw.device)
+            terms[modality] = self._pairs(self.module.embed(values, modality, scaled=False), texts, scenes)
+        return terms
+
+    def _pairs(self, media_ND: Tensor, texts: Tensor, scenes: Sequence[Scene]) -> Tensor:
+        own_ND, nearly_ND = texts.chunk(2)
+        equal_NN = torch.tensor([[one == other for other in scenes] for one in scenes], device=media_ND.device)
+        total, count = contrastive_loss(media_ND, own_ND, equal_NN)
+        right_N, wrong_N = (media_ND * own_ND).sum(-1), (media_ND * nearly_ND).sum(-1)
+        return total / count + torch.nn.functional.softplus(wrong_N - right_N).mean()
+
+
+def changed(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The scene with one attribute at another value, so that no novel pair arises."""
+    return pick(rng, _near(scene))
+
+
+@cache
+def _near(scene: Scene) -> list[Scene]:
+    (thing,) = scene.things
+    kind = SCENES[scene.modality]
+    all_scenes = (kind((other,)) for level in TRAINED_ON for other in all_things(scene.modality, LEVELS[level]))
+    return [other for other in all_scenes if _is_one_apart(thing, other.things[0]) and not novel_pairs(other)]
+
+
+def _is_one_apart(one: Thing, other: Thing) -> bool:
+    """Whether exactly one attribute differs; one that is said of one alone contradicts nothing."""
+    pairs = [(getattr(one, name), getattr(other, name)) for name in vars(one)]
+    differing = [pair for pair in pairs if pair[0] != pair[1]]
+    return len(differing) == 1 and None not in differing[0]
+
+
+def prepared(model: ImageBind, modality: str, media: Tensor) -> Tensor:
+    """A pool's media as the encoder's data workers would hand them over."""
+    preprocess = model.preprocess(modality)
+    if modality == "video":  # decoding gives the frames in the middles of equal parts
+        num, num_frames = media.shape[1], preprocess.spec.num_frames
+        media = media[:, [(2 * k + 1) * num // (2 * num_frames) for k in range(num_frames)]]
+    if modality == "audio":
+        media = media.float() / INT16_MAX
+    return torch.stack([preprocess(item) for item in media])
+
+
+@torch.no_grad()
+def measure(folder: Path, levels: Sequence[str] = TRAINED_ON, number: int = NUMBER) -> dict[str, Figure]:
+    """How often the own caption is the nearest of 100, or of as many as the level has scenes.
+
+    The others describe other scenes of the level, novel ones as far as there are.
+    """
+    model = ImageBind.from_pretrained(folder)
+    figures = {}
+    for level, modality in product(levels, SCENES):
+        pairs, preprocess = records(modality, level, number), model.preprocess(modality)
+        media = shown(pairs, modality, level, preprocess.spec.num_frames)
+        joint = model.embed(torch.stack([preprocess(item) for item in media]), modality, scaled=False)
+        texts, scenes = told(pairs)
+        rng = rng_of("parts", NAME, "measure", level, modality)
+        others = list(dict.fromkeys(SCENES[modality]((thing,)) for thing in all_things(modality, LEVELS[level])))
+        own, rest = (
+            model.embed(model.caption_ids(captions), "text", scaled=False)
+            for captions in (texts, [caption(scene, rng) for scene in others])
+        )
+        chosen = [candidates(scene, others, rng) for scene in scenes]
+        figures[f"{level}.{modality}"] = right_first(joint, own, rest, chosen)
+    return figures

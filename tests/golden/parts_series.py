@@ -1,0 +1,84 @@
+"""How the golden series of the tiny parts are made: a few more steps of each training, from the weights that ship."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from transformers import AutoTokenizer, LlamaForCausalLM
+
+from anyany.models.decoders.audioldm import AudioLDM
+from anyany.models.decoders.latent_diffusion import LatentDiffusion
+from anyany.models.decoders.stable_diffusion import StableDiffusion
+from anyany.models.decoders.zeroscope import ZeroScope
+from anyany.models.encoders.imagebind import ImageBind
+from data_prep.parts import audioldm, imagebind, llama, stable_diffusion, zeroscope
+from data_prep.parts.job import PARTS
+from data_prep.parts.pools import Pool, pool
+from data_prep.parts.training import Recipe, Training
+from data_prep.parts.vocoder import VocoderRecipe
+
+FILE = Path(__file__).parent / "parts.json"
+STEPS = 3
+RECORDS, BATCH = 16, 4
+
+
+def _pool(work: Path, modality: str) -> Pool:
+    return pool(work, modality, RECORDS, workers=1)
+
+
+def _loaded(kind: type[LatentDiffusion], name: str) -> LatentDiffusion:
+    decoder = kind(PARTS / name)
+    decoder.load()
+    return decoder
+
+
+def _llama(work: Path) -> Recipe:
+    folder = PARTS / "llama"
+    model = LlamaForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+    return llama.recipe(model, AutoTokenizer.from_pretrained(folder).backend_tokenizer.to_str(), STEPS, rows=2)
+
+
+def _imagebind(work: Path) -> Recipe:
+    pools = {modality: _pool(work, modality) for modality in imagebind.RECORDS}
+    return imagebind.JointRecipe(ImageBind.from_pretrained(PARTS / "imagebind"), pools, STEPS, BATCH)
+
+
+def _vocoder(work: Path) -> Recipe:
+    return VocoderRecipe("audioldm/vocoder", _loaded(AudioLDM, "audioldm"), _pool(work, "audio"), STEPS, BATCH)  # type: ignore[arg-type]
+
+
+SERIES: dict[str, Callable[[Path], Recipe]] = {"llama/model": _llama, "imagebind/model": _imagebind}
+for kind, part in ((StableDiffusion, stable_diffusion), (ZeroScope, zeroscope), (AudioLDM, audioldm)):
+    for told, make in (("vae", part.autoencoder_recipe), ("unet", part.denoiser_recipe)):
+        SERIES[f"{part.NAME}/{told}"] = lambda work, kind=kind, name=part.NAME, make=make: make(
+            _loaded(kind, name), _pool(work, kind.modality), STEPS, BATCH
+        )
+SERIES["audioldm/vocoder"] = _vocoder
+
+
+def shipped() -> list[str]:
+    """The trainings of the parts that are there."""
+    return [name for name in SERIES if (PARTS / name.partition("/")[0]).is_dir()]
+
+
+def losses(name: str, work: Path) -> list[float]:
+    """The loss of each step, in fp32 on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums in another order give other last digits
+    try:
+        training = Training(SERIES[name](work), work, torch.device("cpu"))
+        return [sum(training.one_step().values()) for _ in range(STEPS)]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def read() -> dict[str, list[float]]:
+    return json.loads(FILE.read_text())
+
+
+def write(series: dict[str, list[float]]) -> None:
+    lines = (
+        f"  {json.dumps(name)}: {json.dumps([round(loss, 6) for loss in found])}" for name, found in series.items()
+    )
+    FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
