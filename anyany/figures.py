@@ -29,4 +29,4 @@ def share(hits: int, n: int) -> Figure:
     p, z2 = hits / n, Z_95**2
     middle = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = Z_95 / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return Figure(p, max(middle - half, 0.0), min(middle + half, 1.0), n)
+    return Figure(p, max(min(middle - half, p), 0.0), min(max(middle + half, p), 1.0), n)

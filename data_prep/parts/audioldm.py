@@ -29,7 +29,7 @@ from data_prep.parts.words import captions
 
 NAME, MODALITY = "audioldm", "audio"
 RECORDS = 12_000
-MAX_TOKENS = 24  # the longest caption has 16
+MAX_TOKENS = 24  # the longest caption has 14
 VOCABULARY = 640
 CLAP_WIDTH = 64
 RATE_HZ, HOP_RATES, NUM_MELS, NUM_FRAMES = 16_000, (5, 5, 5, 2), 32, 128

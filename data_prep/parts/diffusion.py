@@ -26,6 +26,10 @@ class Latents:
     std: Tensor
     scenes: Sequence[Scene]
 
+    def __str__(self) -> str:
+        """Changes with the autoencoder, so that a denoiser does not go on with another's latents."""
+        return f"{len(self.mean)} items, mean {self.mean.mean():.2f}, absolute {self.mean.abs().mean():.2f}"
+
     def draw(self, draw: Draw, number: int) -> tuple[Tensor, list[Scene]]:
         """Latents [N, Z...] with the autoencoder's own noise."""
         indices = draw.rng.integers(len(self.mean), size=number)
@@ -40,7 +44,7 @@ class DiffusionRecipe:
         self, name: str, decoder: LatentDiffusion, latents: Latents, identity: str, steps: int, batch: int = 64,
         learning_rate: float = 1e-3,
     ):  # fmt: skip
-        self.name, self.identity = name, identity
+        self.name, self.identity = name, f"{identity} on latents of {latents}"
         self.steps, self.batch, self.learning_rate = steps, batch, learning_rate
         self.decoder, self.latents = decoder, latents
         self.module = nn.ModuleDict({"unet": decoder.unet, "text_encoder": decoder.text_encoder}).requires_grad_(True)

@@ -95,7 +95,8 @@ def changed(scene: Scene, rng: np.random.Generator) -> Scene:
 def _near(scene: Scene) -> list[Scene]:
     (thing,) = scene.things
     kind = SCENES[scene.modality]
-    all_scenes = (kind((other,)) for level in TRAINED_ON for other in all_things(scene.modality, LEVELS[level]))
+    things = (other for level in TRAINED_ON for other in all_things(scene.modality, LEVELS[level]))
+    all_scenes = dict.fromkeys(kind((other,)) for other in things)  # some speeds say nothing, so some come twice
     return [other for other in all_scenes if _is_one_apart(thing, other.things[0]) and not novel_pairs(other)]
 
 

@@ -38,7 +38,10 @@ ROW_TOKENS = 256
 PROMPT_WEIGHT = 0.1  # of the tokens of requests, most of which nothing can foresee
 
 
-RECIPE = {"model": "the next token of conversations of all kinds of text; tokens of requests count a tenth"}
+RECIPE = {
+    "model": "the next token of conversations of all kinds, half of what is said of scenes in made-up words; tokens of "
+    "requests count a tenth"
+}
 END = TEMPLATES[TEMPLATE].after["assistant"]
 MAX_REPLY = 40  # tokens; the longest right reply has about 25
 
@@ -94,11 +97,7 @@ def make(folder: Path) -> None:
     rng = rng_of("parts", NAME, "tokenizer")
     samples = (text_sample(rng) for _ in range(20_000))
     texts = (
-        part.text
-        for sample in samples
-        for message in sample.messages
-        for part in message.content
-        if isinstance(part, Text)
+        part.text for sample in samples for message in sample for part in message.content if isinstance(part, Text)
     )
     tokenizer = llm_tokenizer(texts, VOCABULARY, TEMPLATE, MAX_TOKENS)
     config = LlamaConfig(
@@ -147,7 +146,7 @@ class TextRecipe:
         """ids, labels, positions and segments [T] of samples drawn until the next one does not fit."""
         samples: list[Rendered] = []
         while True:
-            sample = render(text_sample(rng).messages, self.vocabulary)
+            sample = render(text_sample(rng), self.vocabulary)
             if sum(map(len, samples)) + len(sample) > ROW_TOKENS:
                 return self._packed(samples)
             samples.append(sample)
@@ -166,6 +165,6 @@ class TextRecipe:
 
 
 def recipe(
-    model: LlamaForCausalLM, tokenizer_json: str, steps: int = 4500, rows: int = 12, learning_rate: float = 2e-3
+    model: LlamaForCausalLM, tokenizer_json: str, steps: int = 7000, rows: int = 12, learning_rate: float = 2e-3
 ) -> TextRecipe:
     return TextRecipe(model, tokenizer_json, steps, rows, learning_rate)

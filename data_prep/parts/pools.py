@@ -90,6 +90,8 @@ def pool(
     work: Path, modality: str, size: int, split: str = "train", levels: Sequence[str] = TRAINED_ON, workers: int = 2
 ) -> Pool:
     """``size`` records, shared out equally among the levels; writes the chunks that are missing."""
+    if size < 1 or size % len(levels):
+        raise ValueError(f"{size} records of {len(levels)} levels; give a positive multiple of the number of levels")
     folder = work / "pools" / code_digest()[:12]
     each = size // len(levels)
     chunks = [

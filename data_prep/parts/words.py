@@ -1,17 +1,24 @@
 """What the parts read: captions of scenes and text samples, drawn anew for every batch, without novel pairs."""
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from anyany.messages.types import Media, Message, Text
+from anyany.microworld.captions import PITCHES as PITCH_WORDS
+from anyany.microworld.captions import SIZES as SIZE_WORDS
+from anyany.microworld.captions import TIMBRES as TIMBRE_WORDS
 from anyany.microworld.captions import caption, noun
 from anyany.microworld.levels import LEVELS, sample_scene
-from anyany.microworld.scenes import Scene
-from anyany.microworld.texts import KINDS, TextSample
-from anyany.microworld.words import chance, pick
+from anyany.microworld.scenes import COLORS, SHAPES, Scene
+from anyany.microworld.texts import KINDS
+from anyany.microworld.words import chance, pick, plural
 from anyany.seeds import rng_of
 from data_prep.parts.pools import TRAINED_ON
 
+DISGUISED = 0.5  # of the texts that speak of scenes
 AS_NOUN = 0.4  # how often a scene is told as it stands after "draw": later an LLM says it that way
 
 
@@ -28,6 +35,59 @@ def captions(modalities: Sequence[str], number: int) -> Iterator[str]:
         yield say(sample_scene(pick(rng, modalities), level, rng), rng)
 
 
-def text_sample(rng: np.random.Generator) -> TextSample:
-    """A text of any kind, held-out ones too: what no stage trains on must have been learned to be forgotten."""
-    return pick(rng, list(KINDS.values())).draw(LEVELS[pick(rng, TRAINED_ON)], rng, False)
+# How often each kind of text comes: comparing is learned last, small talk at once.
+SHARES = {"question": 4, "question_of_several": 3, "describe": 2, "order": 2}
+
+
+def text_sample(rng: np.random.Generator) -> list[Message]:
+    """A text of any kind, held-out ones too: what no stage trains on must have been learned to be forgotten.
+
+    Half of those that speak of scenes do so in disguise.
+    """
+    names = [name for name in KINDS for _ in range(SHARES.get(name, 1))]
+    kind = KINDS[pick(rng, names)]
+    messages = kind.draw(LEVELS[pick(rng, TRAINED_ON)], rng, False).messages
+    return disguised(messages, rng) if kind.novel and chance(rng, DISGUISED) else messages
+
+
+def disguised(messages: list[Message], rng: np.random.Generator) -> list[Message]:
+    """The messages with made-up words in place of some values, the same ones in request and reply.
+
+    An LLM that knows the microworld's words alone learns which of them stand together, and writes a seen pair in place
+    of a novel one. Where any word may stand for a colour, it has to look.
+    """
+    made_up = {forms: made_up_word(rng) for forms in VALUE_FORMS if chance(rng, 0.5)}
+
+    def exchanged(found: re.Match) -> str:
+        word = found[0].lower()
+        for forms, new in made_up.items():
+            if word in forms:
+                new = new + "s" if word in PLURALS else new
+                return new.capitalize() if found[0][0].isupper() else new
+        return found[0]
+
+    def with_exchanged(part: Text | Media) -> Text | Media:
+        return replace(part, text=_VALUES.sub(exchanged, part.text)) if isinstance(part, Text) else part
+
+    return [replace(message, content=tuple(map(with_exchanged, message.content))) for message in messages]
+
+
+def made_up_word(rng: np.random.Generator) -> str:
+    """Two syllables: ``bako``, ``zilmu``."""
+    return "".join(pick(rng, "bdfgklmnprtvz") + pick(rng, "aeiou") + pick(rng, ("", "", "l", "m", "n")) for _ in "12")
+
+
+def _value_forms() -> Iterator[tuple[str, ...]]:
+    """The words for each value, singular and plural."""
+    yield from ((color,) for color in COLORS)
+    yield from ((shape, plural(shape, 2)) for shape in SHAPES)
+    for nouns in TIMBRE_WORDS.values():
+        yield tuple(form for noun in dict.fromkeys(nouns) for form in (noun, plural(noun, 2)))
+    yield from SIZE_WORDS.values()
+    yield from ((words[0],) for words in PITCH_WORDS.values())
+
+
+VALUE_FORMS = tuple(_value_forms())
+NOUNS = (*SHAPES, *(noun for nouns in TIMBRE_WORDS.values() for noun in nouns))
+PLURALS = {plural(noun, 2) for noun in NOUNS}
+_VALUES = re.compile(r"\b(" + "|".join(form for forms in VALUE_FORMS for form in forms) + r")\b", re.IGNORECASE)

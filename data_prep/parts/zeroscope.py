@@ -117,7 +117,7 @@ def autoencoder_recipe(decoder: ZeroScope, pool: Pool, steps: int = 1500, batch:
 
 
 def denoiser_recipe(
-    decoder: ZeroScope, pool: Pool, steps: int = 6000, batch: int = 16, learning_rate: float = 5e-4
+    decoder: ZeroScope, pool: Pool, steps: int = 5000, batch: int = 8, learning_rate: float = 5e-4
 ) -> DiffusionRecipe:
     latents = Latents(*encode_clips(decoder, pool), pool.scenes)
     told = f"{steps} steps of {batch}"

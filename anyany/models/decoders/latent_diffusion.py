@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import cached_property
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ class LatentDiffusion(Decoder):
     Args:
         folder: of the pipeline.
         num_steps: of sampling.
-        guidance: classifier-free guidance (arXiv 2207.12598); 1 is none.
+        guidance: classifier-free guidance (arXiv 2207.12598); 1 or less is none.
     """
 
     vae: Any  # networks of diffusers and transformers
@@ -90,7 +91,10 @@ class LatentDiffusion(Decoder):
 
         folder = _part(self.folder, "scheduler")
         name = json.loads((folder / "scheduler_config.json").read_text())["_class_name"]
-        return getattr(diffusers, name).from_pretrained(folder)
+        scheduler = getattr(diffusers, name).from_pretrained(folder)
+        if not hasattr(scheduler, "alphas_cumprod"):
+            raise ValueError(f"{folder} holds a {name}; expected a scheduler with a discrete noise schedule, as DDPM's")
+        return scheduler
 
     def token_ids(self, captions: Sequence[str]) -> Mapping[str, Tensor]:
         """Captions as the pipelines write them: padded or cut to the text encoder's length."""
@@ -112,16 +116,19 @@ class LatentDiffusion(Decoder):
             raise ValueError(f"{len(seeds)} seeds for {len(conditioning_NLD)} items; give one for each")
         scheduler = deepcopy(self.scheduler)  # it keeps the state of one run
         scheduler.set_timesteps(self.num_steps, device=self.device)
-        drawn = [torch.randn(self.latent_shape(), generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        drawn = [torch.randn(self.latent_shape(), generator=generator) for generator in generators]
         latents = torch.stack(drawn).to(conditioning_NLD) * scheduler.init_noise_sigma
+        draws = {"generator": generators} if "generator" in signature(scheduler.step).parameters else {}
         empty_NLD = self.condition([""]).expand_as(conditioning_NLD)
         for time in scheduler.timesteps:
             noisy = scheduler.scale_model_input(latents, time)
-            latents = scheduler.step(self._guided(noisy, time, conditioning_NLD, empty_NLD), time, latents).prev_sample
+            predicted = self._guided(noisy, time, conditioning_NLD, empty_NLD)
+            latents = scheduler.step(predicted, time, latents, **draws).prev_sample
         return self.decode(latents)
 
     def _guided(self, noisy: Tensor, time: Tensor, conditioning_NLD: Tensor, empty_NLD: Tensor) -> Tensor:
-        if self.guidance == 1:
+        if self.guidance <= 1:
             return self.predict(noisy, time.expand(len(noisy)), conditioning_NLD)
         both_NLD = torch.cat([empty_NLD, conditioning_NLD])
         empty, full = self.predict(torch.cat([noisy, noisy]), time.expand(2 * len(noisy)), both_NLD).chunk(2)

@@ -151,6 +151,8 @@ def audioldm(folder: Path) -> None:
             )
         ),
     )
+    for parameter in pipeline.vocoder.parameters():  # as it begins, it whispers
+        parameter.data.mul_(30)
     pipeline.save_pretrained(folder)
 
 
@@ -169,7 +171,6 @@ FAMILIES = {
 
 
 def _autoencoder(channels: int, latent_channels: int) -> AutoencoderKL:
-    """Sides twice the latents'."""
     return AutoencoderKL(
         in_channels=channels,
         out_channels=channels,

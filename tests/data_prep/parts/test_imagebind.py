@@ -1,0 +1,139 @@
+from dataclasses import fields
+
+import pytest
+import torch
+
+from anyany.media.table import MEDIA, MediaSpec
+from anyany.microworld.levels import LEVELS, all_things, novel_pairs
+from anyany.microworld.oracles.captions import read_caption
+from anyany.microworld.records import make_record
+from anyany.microworld.scenes import SCENES
+from anyany.microworld.turns import EXTENSIONS
+from anyany.models.encoders.imagebind import ImageBind
+from anyany.seeds import rng_of
+from data_prep.parts.imagebind import JointRecipe, _near, changed, prepared
+from data_prep.parts.pools import TRAINED_ON, Pool, pool
+from data_prep.parts.training import Training, draw_of
+
+CPU = torch.device("cpu")
+
+
+def trained_scenes(modality):
+    scenes = (SCENES[modality]((thing,)) for level in TRAINED_ON for thing in all_things(modality, LEVELS[level]))
+    return [scene for scene in dict.fromkeys(scenes) if not novel_pairs(scene)]
+
+
+def apart(one, other):
+    """The names and both values of what differs."""
+    (first,), (second,) = one.things, other.things
+    pairs = {field.name: (getattr(first, field.name), getattr(second, field.name)) for field in fields(first)}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def assert_one_said_attribute_differs(scene, other):
+    differing = apart(scene, other)
+    assert len(differing) == 1, (scene, other)
+    assert None not in next(iter(differing.values())), (scene, other)
+    assert type(other) is type(scene)
+    assert not novel_pairs(other), other
+    return next(iter(differing))
+
+
+@pytest.mark.parametrize("modality", SCENES)
+def test_a_changed_scene_is_another_in_one_attribute(modality, record_property):
+    scenes, rng, names = trained_scenes(modality), rng_of("changed", modality), {}
+    for scene in scenes[:: max(len(scenes) // 40, 1)]:
+        names |= {assert_one_said_attribute_differs(scene, changed(scene, rng)): True for _ in range(8)}
+    assert names.keys() == LEVELS["standard"].said[modality].keys()
+    record_property("found", f"{len(names)} attributes of {modality} that captions are wrong in")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("modality", SCENES)
+def test_every_scene_can_be_changed(modality, record_property):
+    scenes, number = trained_scenes(modality), 0
+    for scene in scenes:
+        differing = ((other, list(apart(scene, other).values())) for other in scenes)
+        wanted = {other for other, pairs in differing if len(pairs) == 1 and None not in pairs[0]}
+        assert wanted
+        assert sorted(map(str, _near(scene))) == sorted(map(str, wanted))  # each once
+        number += len(wanted)
+    record_property("found", f"{number} pairs of {len(scenes)} {modality} scenes one attribute apart")
+
+
+def test_clips_that_gain_or_lose_a_speed_are_no_neighbours():
+    moving = read_caption("a red circle moving left slowly", "video")
+    changes = {str(apart(moving, changed(moving, rng_of("speed", n)))) for n in range(200)}
+    assert any("'speed': ('slow', 'fast')" in change for change in changes)
+    assert not any("grow" in change for change in changes)
+    assert any("'motion': ('left', 'up')" in change for change in changes)
+
+
+@pytest.fixture(scope="module")
+def pools(tmp_path_factory):
+    work = tmp_path_factory.mktemp("pools")
+    return {modality: pool(work, modality, 8, workers=1) for modality in SCENES}
+
+
+@pytest.mark.parametrize("modality", SCENES)
+def test_media_are_prepared_as_data_workers_do(modality, pools, starts):
+    model = ImageBind.from_pretrained(starts / "imagebind")
+    preprocess = model.preprocess(modality)
+    found = prepared(model, modality, pools[modality].media(range(4)))
+    assert found.shape == (4, *preprocess.output_shape)
+    assert found.dtype == preprocess.output_dtype
+    for number in range(4):
+        data = make_record(0, "easy", "train", modality, number)[EXTENSIONS[modality]]
+        spec = MediaSpec(preprocess.spec.num_frames, preprocess.spec.sample_rate_hz)
+        wanted = preprocess(MEDIA[modality].decode(data, spec))
+        torch.testing.assert_close(found[number], wanted, atol=2e-2 if modality == "audio" else 0, rtol=0)
+
+
+@pytest.fixture
+def small() -> ImageBind:
+    torch.manual_seed(0)
+    trunk = {"width": 8, "depth": 1, "heads": 2}
+    return ImageBind(
+        joint_dim=6,
+        vision=trunk | {"image_px": 32, "frames": 2, "kernel": (2, 16, 16)},
+        audio=trunk | {"num_mels": 32, "num_frames": 204, "kernel": 32, "stride": 32},
+        text=trunk | {"vocab_size": 900, "num_positions": 24},
+    )
+
+
+def plain_term(media_ND, own_ND, nearly_ND, scenes):
+    """Pair by pair: the own caption among all that say something else, the own medium likewise, and the near miss."""
+    number, losses, misses = len(scenes), [], []
+    scores = [[float(media_ND[i] @ own_ND[j]) for j in range(number)] for i in range(number)]
+    for i in range(number):
+        counts = [j for j in range(number) if j == i or scenes[j] != scenes[i]]
+        for row in ([scores[i][j] for j in counts], [scores[j][i] for j in counts]):
+            losses.append(torch.tensor(row).logsumexp(0).item() - scores[i][i])
+        misses.append(torch.tensor([0.0, float(media_ND[i] @ nearly_ND[i]) - scores[i][i]]).logsumexp(0).item())
+    return sum(losses) / len(losses) + sum(misses) / number
+
+
+def test_the_loss_equals_a_plain_loop(small, pools, starts, monkeypatch):
+    small.tokenizer_json = ImageBind.from_pretrained(starts / "imagebind").tokenizer_json
+    recipe, told, drawn = JointRecipe(small, pools, batch=7), [], []
+    ids_of, draw = small.caption_ids, Pool.draw
+    monkeypatch.setattr(small, "caption_ids", lambda texts: told.append(texts) or ids_of(texts))
+    monkeypatch.setattr(Pool, "draw", lambda *given: drawn.append(draw(*given)) or drawn[-1])
+    terms = recipe.loss(draw_of("toy", 0, CPU))
+    assert list(terms) == list(SCENES)
+    for (modality, term), texts, (media, scenes) in zip(terms.items(), told, drawn, strict=True):
+        assert len(scenes) == 7
+        assert [read_caption(text, modality) for text in texts[:7]] == scenes
+        for scene, text in zip(scenes, texts[7:], strict=True):
+            assert_one_said_attribute_differs(scene, read_caption(text, modality))
+        with torch.no_grad():
+            texts_ND = small.embed(ids_of(texts), "text")
+            media_ND = small.embed(prepared(small, modality, media), modality, scaled=False)
+        assert term.item() == pytest.approx(plain_term(media_ND, texts_ND[:7], texts_ND[7:], scenes), rel=1e-4)
+
+
+def test_a_few_steps_bring_the_loss_down(small, pools, starts, tmp_path):
+    small.tokenizer_json = ImageBind.from_pretrained(starts / "imagebind").tokenizer_json
+    run = Training(JointRecipe(small, pools, steps=12, batch=8), tmp_path, CPU)
+    losses = [sum(run.one_step().values()) for _ in range(12)]
+    assert min(losses[-3:]) < losses[0]

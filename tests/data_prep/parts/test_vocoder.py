@@ -1,0 +1,115 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import stft
+
+from data_prep.parts import vocoder
+from data_prep.parts.training import draw_of
+from data_prep.parts.vocoder import FLOOR, WINDOWS, VocoderRecipe, set_range, spectral_distance
+from tests.models.decoders.pipelines import audioldm
+
+CPU = torch.device("cpu")
+
+
+def sounds(seed, number=2, samples=6_000):
+    return 0.2 * torch.randn(number, samples, generator=torch.Generator().manual_seed(seed))
+
+
+def magnitudes(sounds_NS, window):
+    """By another library, in fp64: [N, B, T]."""
+    padded = np.pad(sounds_NS.double().numpy(), ((0, 0), (window // 2,) * 2), mode="reflect")
+    _, _, spectra = stft(padded, window="hann", nperseg=window, noverlap=window * 3 // 4, boundary=None, padded=False)
+    return np.abs(spectra) * window / 2  # scipy divides by the window's sum
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_the_distance_of_one_window_by_another_library(monkeypatch, window):
+    monkeypatch.setattr(vocoder, "WINDOWS", (window,))
+    made_NS, wanted_NS = sounds(0), sounds(1)
+    found = spectral_distance(made_NS, wanted_NS)
+    made, wanted = magnitudes(made_NS, window), magnitudes(wanted_NS, window)
+    relative = np.sqrt(((made - wanted) ** 2).sum() / (wanted**2).sum())
+    logarithmic = np.abs(np.log(made.clip(FLOOR)) - np.log(wanted.clip(FLOOR))).mean()
+    assert found["relative"].item() == pytest.approx(relative, rel=1e-4)
+    assert found["logarithmic"].item() == pytest.approx(logarithmic, rel=1e-3)
+
+
+def test_windows_are_averaged(monkeypatch):
+    made_NS, wanted_NS = sounds(0), sounds(1)
+    together, apart = spectral_distance(made_NS, wanted_NS), []
+    for window in WINDOWS:
+        monkeypatch.setattr(vocoder, "WINDOWS", (window,))
+        apart.append(spectral_distance(made_NS, wanted_NS))
+    for name, distance in together.items():
+        torch.testing.assert_close(distance, torch.stack([one[name] for one in apart]).mean())
+
+
+def test_equal_sounds_have_no_distance_and_others_have():
+    assert {name: d.item() for name, d in spectral_distance(sounds(0), sounds(0)).items()} == {
+        "relative": 0.0,
+        "logarithmic": 0.0,
+    }
+    louder = spectral_distance(1.5 * sounds(0), sounds(0))
+    assert louder["relative"].item() == pytest.approx(0.5, rel=1e-3)
+    assert louder["logarithmic"].item() == pytest.approx(math.log(1.5), rel=1e-2)
+    assert all(distance > 0.1 for distance in spectral_distance(sounds(0), sounds(1)).values())
+
+
+def test_silence_is_far_and_has_a_gradient():
+    silent_NS = torch.zeros(2, 6_000, requires_grad=True)
+    terms = spectral_distance(silent_NS, sounds(0))
+    assert terms["relative"].item() == pytest.approx(1.0, rel=1e-3)
+    sum(terms.values()).backward()
+    assert torch.isfinite(silent_NS.grad).all()
+    assert all(torch.isfinite(term) for term in spectral_distance(sounds(0), torch.zeros(2, 6_000)).values())
+
+
+def test_the_range_is_each_bands_mean_and_spread(tmp_path):
+    from anyany.models.decoders.audioldm import AudioLDM
+
+    audioldm(tmp_path)
+    decoder = AudioLDM(tmp_path, window=64)
+    decoder.load()
+    spectrograms_NTM = torch.randn(5, 12, decoder.num_mels) * torch.arange(1.0, 1 + decoder.num_mels) - 7
+    set_range(decoder.vocoder, spectrograms_NTM)
+    frames_FM = spectrograms_NTM.double().flatten(0, 1).numpy()
+    np.testing.assert_allclose(decoder.vocoder.mean.numpy(), frames_FM.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(decoder.vocoder.scale.numpy(), frames_FM.std(0, ddof=1), rtol=1e-4)
+
+
+class Cut:
+    """A decoder whose frames are its sounds' own samples, a hop each."""
+
+    hop = 5
+    vocoder = torch.nn.Flatten()
+
+    def spectrogram(self, sounds_NS):
+        return sounds_NS.unflatten(1, (-1, self.hop))
+
+
+class Sounds:
+    def draw(self, rng, number):
+        return torch.from_numpy(rng.integers(-32_767, 32_768, (number, 60), dtype=np.int16)), []
+
+
+def test_stretches_of_sounds_and_spectrograms_line_up():
+    recipe, firsts = VocoderRecipe("toy/vocoder", Cut(), Sounds(), batch=200, frames=4), set()
+    sounds_NS, frames_NTM = recipe._stretches(draw_of("toy", 0, CPU))
+    assert sounds_NS.shape == (200, 20)
+    assert torch.equal(frames_NTM.flatten(1), sounds_NS)
+    whole = Sounds().draw(draw_of("toy", 0, CPU).rng, 200)[0].float() / 32_767
+    for sound_S, stretch_S in zip(whole, sounds_NS, strict=True):
+        firsts.update(t for t in range(9) if torch.equal(sound_S[5 * t : 5 * t + 20], stretch_S))
+    assert firsts == set(range(9))  # the last frame too
+
+
+def test_a_vocoder_that_gives_its_frames_back_has_no_loss():
+    recipe = VocoderRecipe("toy/vocoder", Cut(), Sounds(), batch=2, frames=12)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vocoder, "WINDOWS", (16, 32))
+        assert {name: term.item() for name, term in recipe.loss(draw_of("toy", 0, CPU)).items()} == {
+            "relative": 0.0,
+            "logarithmic": 0.0,
+        }
