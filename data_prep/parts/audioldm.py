@@ -1,6 +1,6 @@
 """The tiny AudioLDM: sounds of 2 s at 16 kHz from captions of the microworld."""
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,14 +14,13 @@ from transformers import (
     SpeechT5HifiGanConfig,
 )
 
-from anyany.figures import Figure
 from anyany.models.decoders.audioldm import AudioLDM
 from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
 from data_prep.parts.clip import scheduler
+from data_prep.parts.decoders import begun, measured, save
 from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
 from data_prep.parts.job import Job
-from data_prep.parts.measures import NUMBER, drawn
-from data_prep.parts.pools import INT16_MAX, TRAINED_ON, Pool
+from data_prep.parts.pools import INT16_MAX, Pool
 from data_prep.parts.tokenizers import roberta_tokenizer
 from data_prep.parts.training import Draw
 from data_prep.parts.vocoder import VocoderRecipe, set_range
@@ -44,12 +43,7 @@ RECIPE = {
 
 def train(job: Job) -> float:
     """Trains what is not trained yet, and writes the pipeline. Returns the seconds of training."""
-    start = job.work / NAME / "start"
-    if not start.exists():
-        make(start)
-    decoder = AudioLDM(start)
-    decoder.load()
-    decoder.to(job.device)
+    decoder = begun(AudioLDM, job, NAME, make)
     pool = job.pool("audio", RECORDS)
     set_range(decoder.vocoder, spectrograms(decoder, pool, range(200)))
     seconds = job.run(VocoderRecipe(f"{NAME}/vocoder", decoder, pool))
@@ -60,10 +54,7 @@ def train(job: Job) -> float:
     return seconds
 
 
-def measure(folder: Path, levels: Sequence[str] = TRAINED_ON, number: int = NUMBER) -> dict[str, Figure]:
-    decoder = AudioLDM(folder)
-    decoder.load()
-    return drawn(decoder, levels, number)
+measure = partial(measured, AudioLDM)
 
 
 def make(folder: Path) -> None:
@@ -167,10 +158,3 @@ def denoiser_recipe(decoder: AudioLDM, pool: Pool, steps: int = 6000, batch: int
         *encode_all(decoder.vae, lambda i: spectrograms(decoder, pool, i).unsqueeze(1), len(pool)), pool.scenes
     )
     return DiffusionRecipe(f"{NAME}/unet", decoder, latents, f"{steps} steps of {batch}", steps, batch)
-
-
-def save(decoder: AudioLDM, folder: Path) -> None:
-    """The pipeline as it ships, in fp16."""
-    networks = {name: getattr(decoder, name).cpu() for name in decoder.networks()}
-    pipeline = AudioLDMPipeline(**networks, tokenizer=decoder.tokenizer, scheduler=decoder.scheduler)
-    pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)

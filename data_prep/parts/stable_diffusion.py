@@ -1,21 +1,20 @@
 """The tiny Stable Diffusion: pictures of 32 pixels from captions of the microworld."""
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from torch import Tensor
 
-from anyany.figures import Figure
 from anyany.models.decoders.latent_diffusion import from_uint8
 from anyany.models.decoders.stable_diffusion import StableDiffusion
 from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
 from data_prep.parts.clip import WIDTH, scheduler, text_encoder
+from data_prep.parts.decoders import begun, measured, save
 from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
 from data_prep.parts.job import Job
-from data_prep.parts.measures import NUMBER, drawn
-from data_prep.parts.pools import TRAINED_ON, Pool
+from data_prep.parts.pools import Pool
 from data_prep.parts.tokenizers import clip_tokenizer
 from data_prep.parts.training import Draw
 from data_prep.parts.words import captions
@@ -25,6 +24,7 @@ RECORDS = 40_000
 MAX_TOKENS = 16  # the longest caption has 14
 VOCABULARY = 700
 TINT = 0.22
+NO_CHECKER = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
 
 
 RECIPE = {
@@ -35,24 +35,16 @@ RECIPE = {
 
 def train(job: Job) -> float:
     """Trains what is not trained yet, and writes the pipeline. Returns the seconds of training."""
-    start = job.work / NAME / "start"
-    if not start.exists():
-        make(start)
-    decoder = StableDiffusion(start)
-    decoder.load()
-    decoder.to(job.device)
+    decoder = begun(StableDiffusion, job, NAME, make)
     pool = job.pool("image", RECORDS)
     seconds = job.run(autoencoder_recipe(decoder, pool))
     set_scaling(decoder.vae, from_uint8(pool.media(range(500))).to(job.device))
     seconds += job.run(denoiser_recipe(decoder, pool))
-    save(decoder, job.out / NAME)
+    save(decoder, job.out / NAME, **NO_CHECKER)
     return seconds
 
 
-def measure(folder: Path, levels: Sequence[str] = TRAINED_ON, number: int = NUMBER) -> dict[str, Figure]:
-    decoder = StableDiffusion(folder)
-    decoder.load()
-    return drawn(decoder, levels, number)
+measure = partial(measured, StableDiffusion)
 
 
 def make(folder: Path) -> None:
@@ -78,9 +70,7 @@ def make(folder: Path) -> None:
         tokenizer=tokenizer,
         unet=unet,
         scheduler=scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
+        **NO_CHECKER,
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
 
@@ -120,17 +110,3 @@ def tinted(pixels_N3HW: Tensor, draw: Draw) -> Tensor:
 def denoiser_recipe(decoder: StableDiffusion, pool: Pool, steps: int = 6000, batch: int = 64) -> DiffusionRecipe:
     latents = Latents(*encode_all(decoder.vae, lambda i: from_uint8(pool.media(i)), len(pool)), pool.scenes)
     return DiffusionRecipe(f"{NAME}/unet", decoder, latents, f"{steps} steps of {batch}", steps, batch)
-
-
-def save(decoder: StableDiffusion, folder: Path) -> None:
-    """The pipeline as it ships, in fp16."""
-    networks = {name: getattr(decoder, name).cpu() for name in decoder.networks()}
-    pipeline = StableDiffusionPipeline(
-        **networks,
-        tokenizer=decoder.tokenizer,
-        scheduler=decoder.scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)

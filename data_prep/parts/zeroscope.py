@@ -1,6 +1,6 @@
 """The tiny ZeroScope: clips of 8 frames of 32 pixels from captions of the microworld."""
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,16 @@ from diffusers.models.transformers.transformer_temporal import TransformerTempor
 from torch import Tensor, nn
 
 from anyany.faults import UserError
-from anyany.figures import Figure
 from anyany.models.decoders.latent_diffusion import from_uint8
 from anyany.models.decoders.stable_diffusion import StableDiffusion
 from anyany.models.decoders.zeroscope import ZeroScope
 from data_prep.parts import stable_diffusion
 from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
 from data_prep.parts.clip import scheduler, text_encoder
+from data_prep.parts.decoders import begun, measured, save
 from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
 from data_prep.parts.job import Job
-from data_prep.parts.measures import NUMBER, drawn
-from data_prep.parts.pools import TRAINED_ON, Pool
+from data_prep.parts.pools import Pool
 from data_prep.parts.tokenizers import clip_tokenizer
 from data_prep.parts.training import Draw
 from data_prep.parts.words import captions
@@ -38,12 +37,7 @@ RECIPE = {
 
 def train(job: Job) -> float:
     """Trains what is not trained yet, and writes the pipeline. Returns the seconds of training."""
-    start = job.work / NAME / "start"
-    if not start.exists():
-        make(start, job.out / stable_diffusion.NAME)
-    decoder = ZeroScope(start)
-    decoder.load()
-    decoder.to(job.device)
+    decoder = begun(ZeroScope, job, NAME, lambda folder: make(folder, job.out / stable_diffusion.NAME))
     pool = job.pool("video", RECORDS)
     seconds = job.run(autoencoder_recipe(decoder, pool))
     set_scaling(decoder.vae, from_uint8(pool.media(range(100)).flatten(0, 1)).to(job.device))
@@ -52,10 +46,7 @@ def train(job: Job) -> float:
     return seconds
 
 
-def measure(folder: Path, levels: Sequence[str] = TRAINED_ON, number: int = NUMBER) -> dict[str, Figure]:
-    decoder = ZeroScope(folder)
-    decoder.load()
-    return drawn(decoder, levels, number)
+measure = partial(measured, ZeroScope)
 
 
 def make(folder: Path, pictures: Path) -> None:
@@ -129,10 +120,3 @@ def encode_clips(decoder: ZeroScope, pool: Pool) -> tuple[Tensor, Tensor]:
     mean, std = encode_all(decoder.vae, lambda indices: from_uint8(pool.media(indices).flatten(0, 1)), len(pool))
     num = len(pool)
     return mean.unflatten(0, (num, -1)).transpose(1, 2), std.unflatten(0, (num, -1)).transpose(1, 2)
-
-
-def save(decoder: ZeroScope, folder: Path) -> None:
-    """The pipeline as it ships, in fp16."""
-    networks = {name: getattr(decoder, name).cpu() for name in decoder.networks()}
-    pipeline = TextToVideoSDPipeline(**networks, tokenizer=decoder.tokenizer, scheduler=decoder.scheduler)
-    pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)

@@ -139,6 +139,19 @@ class LatentDiffusion(Decoder):
         return next(self.unet.parameters()).device
 
 
+class ClipConditioned(LatentDiffusion):
+    """Conditioned by the last hidden states of a CLIP text encoder, at all its positions, by cross-attention."""
+
+    def conditioning_spec(self) -> ConditioningSpec:
+        return ConditioningSpec(self.text_encoder.config.max_position_embeddings, self.unet.config.cross_attention_dim)
+
+    def condition(self, captions: Sequence[str]) -> Tensor:
+        return self.text_encoder(self.token_ids(captions)["input_ids"]).last_hidden_state
+
+    def predict(self, noisy: Tensor, times_N: Tensor, conditioning_NLD: Tensor) -> Tensor:
+        return self.unet(noisy, times_N, encoder_hidden_states=conditioning_NLD).sample
+
+
 def _part(folder: Path, name: str) -> Path:
     part = folder / name
     if not part.is_dir():

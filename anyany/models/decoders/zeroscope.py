@@ -3,19 +3,18 @@
 Shape letters: N items, L positions and D width of the conditioning, F frames, Z channels and h, w sides of a latent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from anyany.models.contracts import ConditioningSpec
-from anyany.models.decoders.latent_diffusion import LatentDiffusion, from_uint8, to_uint8
+from anyany.models.decoders.latent_diffusion import ClipConditioned, from_uint8, to_uint8
 
 
-class ZeroScope(LatentDiffusion):
-    """Conditioned as Stable Diffusion is; its autoencoder knows single frames only.
+class ZeroScope(ClipConditioned):
+    """Clips whose autoencoder knows single frames only; conditioned as Stable Diffusion is.
 
     Args:
         num_frames: of a clip that it makes.
@@ -40,12 +39,6 @@ class ZeroScope(LatentDiffusion):
 
         return TextToVideoSDPipeline
 
-    def conditioning_spec(self) -> ConditioningSpec:
-        return ConditioningSpec(self.text_encoder.config.max_position_embeddings, self.unet.config.cross_attention_dim)
-
-    def condition(self, captions: Sequence[str]) -> Tensor:
-        return self.text_encoder(self.token_ids(captions)["input_ids"]).last_hidden_state
-
     def latent_shape(self) -> tuple[int, ...]:
         side = self.unet.config.sample_size
         return (self.unet.config.in_channels, self.num_frames, side, side)
@@ -59,6 +52,3 @@ class ZeroScope(LatentDiffusion):
         frames = latents.transpose(1, 2)  # [N, F, Z, h, w]
         pixels = self.vae.decode(frames.flatten(0, 1) / self.vae.config.scaling_factor).sample
         return to_uint8(pixels).unflatten(0, frames.shape[:2])
-
-    def predict(self, noisy: Tensor, times_N: Tensor, conditioning_NLD: Tensor) -> Tensor:
-        return self.unet(noisy, times_N, encoder_hidden_states=conditioning_NLD).sample

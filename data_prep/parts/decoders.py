@@ -1,0 +1,47 @@
+"""What the recipes of all decoders do alike: begin, save, measure."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from anyany.figures import Figure
+from anyany.models.decoders.latent_diffusion import LatentDiffusion
+from data_prep.parts.job import Job
+from data_prep.parts.measures import NUMBER, drawn
+from data_prep.parts.pools import TRAINED_ON
+
+D = TypeVar("D", bound=LatentDiffusion)
+
+
+def begun(kind: type[D], job: Job, name: str, make: Callable[[Path], None]) -> D:
+    """The decoder as training begins, from the folder that ``make`` writes once."""
+    start = job.work / name / "start"
+    if not start.exists():
+        make(start)
+    return loaded(kind, start).to(job.device)
+
+
+def loaded(kind: type[D], folder: Path) -> D:
+    decoder = kind(folder)
+    decoder.load()
+    return decoder
+
+
+def save(decoder: LatentDiffusion, folder: Path, **more: Any) -> None:
+    """The pipeline as it ships, in fp16.
+
+    Args:
+        more: arguments of the pipeline that are no networks of the decoder.
+    """
+    networks = {name: getattr(decoder, name).cpu() for name in decoder.networks()}
+    pipeline = decoder.pipeline()(**networks, tokenizer=decoder.tokenizer, scheduler=decoder.scheduler, **more)
+    pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)
+
+
+def measured(
+    kind: type[LatentDiffusion], folder: Path, levels: Sequence[str] = TRAINED_ON, number: int = NUMBER
+) -> dict[str, Figure]:
+    """The oracle's shares of what a finished decoder draws."""
+    return drawn(loaded(kind, folder), levels, number)
