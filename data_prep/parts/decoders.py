@@ -1,5 +1,6 @@
 """What the recipes of all decoders do alike: begin, save, measure."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,6 +9,7 @@ import torch
 
 from anyany.figures import Figure
 from anyany.models.decoders.latent_diffusion import LatentDiffusion
+from data_prep.files import write_whole
 from data_prep.parts.job import Job
 from data_prep.parts.measures import NUMBER, drawn
 from data_prep.parts.pools import TRAINED_ON
@@ -38,6 +40,10 @@ def save(decoder: LatentDiffusion, folder: Path, **more: Any) -> None:
     networks = {name: getattr(decoder, name).cpu() for name in decoder.networks()}
     pipeline = decoder.pipeline()(**networks, tokenizer=decoder.tokenizer, scheduler=decoder.scheduler, **more)
     pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)
+    for path in folder.rglob("config.json"):  # a network remembers the path that it was loaded from
+        config = json.loads(path.read_text())
+        config.pop("_name_or_path", None)
+        write_whole(path, json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def measured(

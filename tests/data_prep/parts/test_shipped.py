@@ -37,6 +37,8 @@ def test_what_ships_is_small_and_holds_no_pickles(record_property):
     assert set(SHIPPED) <= MAIN.keys()
     assert {path.suffix for path in files} <= {".safetensors", ".json", ".txt", ".md"}
     assert sum(path.stat().st_size for path in files) < MAX_MB * 1e6
+    paths = [path for path in files if path.suffix == ".json" and "_name_or_path" in path.read_text()]
+    assert paths == []  # of the machine that it was trained on
 
 
 @pytest.mark.parametrize("name", DECODERS)
