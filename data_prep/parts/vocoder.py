@@ -6,6 +6,7 @@ Shape letters: N sounds, S samples, T frames and M bands of a spectrogram.
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from transformers import SpeechT5HifiGan
 
@@ -14,6 +15,7 @@ from data_prep.parts.pools import INT16_MAX, Pool
 from data_prep.parts.training import Draw
 
 WINDOWS = (256, 512, 1024, 2048)  # samples; each with a hop of a quarter
+OCTAVES = 0.4  # of a change of speed, up and down; pitches lie 1.3 apart
 FLOOR = 1e-3  # of magnitudes before the logarithm: below the microworld's background noise
 
 
@@ -23,7 +25,7 @@ class VocoderRecipe:
     def __init__(self, name: str, decoder: AudioLDM, pool: Pool, steps: int = 5000, batch: int = 12, frames: int = 40):
         self.name, self.steps, self.learning_rate = name, steps, 1e-3
         self.batch, self.frames = batch, frames
-        self.identity = f"{steps} steps of {batch} stretches of {frames} frames"
+        self.identity = f"{steps} steps of {batch} stretches of {frames} frames, varied by {OCTAVES} octaves"
         self.decoder, self.pool = decoder, pool
         self.module: Any = decoder.vocoder.requires_grad_(True)
 
@@ -34,7 +36,7 @@ class VocoderRecipe:
     def _stretches(self, draw: Draw) -> tuple[Tensor, Tensor]:
         """Stretches of sounds, and of the spectrograms of the whole."""
         media, _ = self.pool.draw(draw.rng, self.batch)
-        sounds_NS = media.float().to(draw.device) / INT16_MAX
+        sounds_NS = varied(media.float().to(draw.device) / INT16_MAX, draw)
         spectrograms_NTM = self.decoder.spectrogram(sounds_NS)
         hop, num = self.decoder.hop, self.frames
         starts = draw.rng.integers(spectrograms_NTM.shape[1] - num + 1, size=self.batch)
@@ -42,6 +44,20 @@ class VocoderRecipe:
             torch.stack([sound[t * hop : (t + num) * hop] for sound, t in zip(sounds_NS, starts, strict=True)]),
             torch.stack([frames[t : t + num] for frames, t in zip(spectrograms_NTM, starts, strict=True)]),
         )
+
+
+def varied(sounds_NS: Tensor, draw: Draw) -> Tensor:
+    """Half of the sounds faster or slower, by so little that no pitch becomes another, and half with another over them.
+
+    Without it a vocoder learns pairs of pitch and timbre, and falls silent or hisses where it meets a novel one.
+    """
+    num_samples = sounds_NS.shape[1]
+    speed = float(2 ** draw.rng.uniform(-OCTAVES, OCTAVES))
+    played_NS = F.interpolate(sounds_NS[:, None], round(num_samples / speed), mode="linear")[:, 0, :num_samples]
+    played_NS = F.pad(played_NS, (0, num_samples - played_NS.shape[1]))
+    sounds_NS = torch.where(draw.uniform(len(sounds_NS), 1) < 0.5, sounds_NS, played_NS)
+    gain_N1 = (2 * draw.uniform(len(sounds_NS), 1) - 1).clamp(min=0)  # none for half of them
+    return (sounds_NS + gain_N1 * sounds_NS.roll(1, dims=0)).clamp(-1, 1)
 
 
 def spectral_distance(made_NS: Tensor, wanted_NS: Tensor) -> dict[str, Tensor]:

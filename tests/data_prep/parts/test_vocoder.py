@@ -7,7 +7,7 @@ from scipy.signal import stft
 
 from data_prep.parts import vocoder
 from data_prep.parts.training import draw_of
-from data_prep.parts.vocoder import FLOOR, WINDOWS, VocoderRecipe, set_range, spectral_distance
+from data_prep.parts.vocoder import FLOOR, OCTAVES, WINDOWS, VocoderRecipe, set_range, spectral_distance, varied
 from tests.models.decoders.pipelines import audioldm
 
 CPU = torch.device("cpu")
@@ -113,3 +113,31 @@ def test_a_vocoder_that_gives_its_frames_back_has_no_loss():
             "relative": 0.0,
             "logarithmic": 0.0,
         }
+
+
+def test_variation_shifts_a_pitch_less_than_halfway_to_the_next():
+    seconds = torch.arange(32_000) / 16_000
+    tone_NS = 0.2 * torch.sin(2 * math.pi * 800 * seconds).expand(8, -1)
+    found_hz, untouched = [], 0
+    for step in range(12):
+        varied_NS = varied(tone_NS, draw_of("toy", step, CPU))
+        assert varied_NS.shape == tone_NS.shape
+        assert varied_NS.abs().max() <= 1
+        spectra_NB = torch.fft.rfft(varied_NS[:, :16_000]).abs()
+        found_hz += spectra_NB.argmax(1).tolist()  # bins are 1 Hz apart
+        untouched += sum(torch.equal(sound, tone_NS[0]) for sound in varied_NS)
+    octaves = np.abs(np.log2(np.array(found_hz) / 800))
+    assert octaves.max() <= OCTAVES + 0.01
+    assert 0.5 * np.log2(800 / 320) > OCTAVES  # halfway to the next pitch
+    assert 0.05 * 96 < untouched < 0.5 * 96  # a quarter is expected
+    assert (octaves > 0.05).mean() > 0.2
+
+
+def test_variation_lays_the_next_sound_over_some():
+    one_NS = torch.zeros(4, 8_000)
+    one_NS[0] = 0.3
+    mixed = torch.stack([varied(one_NS, draw_of("toy", step, CPU))[1] for step in range(20)])
+    gains = mixed[:, 4_000] / 0.3  # of sound 0, which lies over sound 1
+    assert (gains == 0).sum() > 4
+    assert (gains > 0).sum() > 4
+    assert gains.max() <= 1
