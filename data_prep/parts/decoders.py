@@ -43,6 +43,8 @@ def save(decoder: LatentDiffusion, folder: Path, **more: Any) -> None:
     for path in folder.rglob("config.json"):  # a network remembers the path that it was loaded from
         config = json.loads(path.read_text())
         config.pop("_name_or_path", None)
+        if "dtype" in config:  # transformers loads in what stands here, diffusers in fp32: a pipeline needs one of them
+            config["dtype"] = "float32"
         write_whole(path, json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
