@@ -32,7 +32,7 @@ MAX_TOKENS = 24  # the longest caption has 14
 VOCABULARY = 640
 CLAP_WIDTH = 64
 # Where a tone is steady, a vocoder without memory gives multiples of its frame rate, 50 Hz: a long hop is a fine one.
-RATE_HZ, HOP_RATES, NUM_MELS, NUM_FRAMES = 16_000, (5, 4, 4, 4), 32, 100
+RATE_HZ, HOP_RATES, NUM_MELS, NUM_FRAMES = 16_000, (8, 8, 5), 32, 100
 LATENT_SCALE, LATENT_CHANNELS = 4, 8
 RECIPE = {
     "vocoder": "log-mel spectrograms of sounds, varied in speed and mixed, to sound; spectra at several resolutions, "

@@ -16,14 +16,14 @@ from data_prep.parts.training import Draw
 
 WINDOWS = (256, 512, 1024, 2048)  # samples; each with a hop of a quarter
 OCTAVES = 0.4  # of a change of speed, up and down; pitches lie 1.3 apart
-FLOOR = 1e-3  # of magnitudes before the logarithm: below the microworld's background noise
+FLOOR = 0.1  # of magnitudes before the logarithm: above the background noise, which nothing can foresee
 
 
 class VocoderRecipe:
     """Spectra at several resolutions, in magnitudes and their logarithms (Yamamoto et al. 2020, arXiv 1910.11480)."""
 
     def __init__(self, name: str, decoder: AudioLDM, pool: Pool, steps: int = 5000, batch: int = 12, frames: int = 40):
-        self.name, self.steps, self.learning_rate = name, steps, 1e-3
+        self.name, self.steps, self.learning_rate = name, steps, 2e-3
         self.batch, self.frames = batch, frames
         self.identity = f"{steps} steps of {batch} stretches of {frames} frames, varied by {OCTAVES} octaves"
         self.decoder, self.pool = decoder, pool
