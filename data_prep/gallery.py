@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_prep.files import write_whole
+from data_prep.parts import PARTS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from anyany.microworld.scenes import Scene
 
-PARTS = Path(__file__).parents[1] / "anyany" / "parts"
 DECODERS = {
     "stable_diffusion": "anyany.models.decoders.stable_diffusion.StableDiffusion",
     "zeroscope": "anyany.models.decoders.zeroscope.ZeroScope",

@@ -3,6 +3,7 @@
 Shape letters: N sounds, S samples, T frames, B frequency bins, M mel bands.
 """
 
+import math
 from functools import lru_cache
 
 import torch
@@ -10,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FLOOR = 1e-5  # of the amplitude in a band, before the logarithm
+_LINEAR_HZ, _LINEAR_MEL = 1000.0, 15.0  # where Slaney's scale turns logarithmic; 200/3 Hz a mel below
+_OCTAVES_A_MEL = math.log2(6.4) / 27
 
 
 def log_mel(sounds_NS: Tensor, window: int, hop: int, num_mels: int, sample_rate_hz: int) -> Tensor:
@@ -35,19 +38,14 @@ def slaney_bands(num_mels: int, window: int, sample_rate_hz: int) -> Tensor:
     The scale is linear up to 1 kHz and logarithmic above (Slaney 1998, Auditory Toolbox).
     """
     bins_hz_B = torch.linspace(0, sample_rate_hz / 2, window // 2 + 1, dtype=torch.float64)
-    edges_hz = _to_hz(torch.linspace(0, float(_to_mel(sample_rate_hz / 2)), num_mels + 2, dtype=torch.float64))
+    edges_hz = _to_hz(torch.linspace(0, _to_mel(sample_rate_hz / 2), num_mels + 2, dtype=torch.float64))
     low, middle, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
     rise_MB, fall_MB = (bins_hz_B - low) / (middle - low), (high - bins_hz_B) / (high - middle)
     return (torch.minimum(rise_MB, fall_MB).clamp(min=0) * 2 / (high - low)).float()
 
 
-_LINEAR_HZ, _LINEAR_MEL = 1000.0, 15.0  # where the scale turns logarithmic; 200/3 Hz a mel below
-_OCTAVES_A_MEL = float(torch.log2(torch.tensor(6.4, dtype=torch.float64))) / 27
-
-
-def _to_mel(hz: float) -> Tensor:
-    octaves = torch.log2(torch.tensor(max(hz, 1e-9) / _LINEAR_HZ, dtype=torch.float64))
-    return _LINEAR_MEL + octaves / _OCTAVES_A_MEL if hz > _LINEAR_HZ else torch.tensor(hz * 3 / 200)
+def _to_mel(hz: float) -> float:
+    return _LINEAR_MEL + math.log2(hz / _LINEAR_HZ) / _OCTAVES_A_MEL if hz > _LINEAR_HZ else hz * 3 / 200
 
 
 def _to_hz(mel: Tensor) -> Tensor:

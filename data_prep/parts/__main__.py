@@ -11,6 +11,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from data_prep.parts import PARTS, WORK
+
 NAMES = ("llama", "imagebind", "stable_diffusion", "zeroscope", "audioldm")
 
 
@@ -44,14 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    root = Path(__file__).parents[2]
     parser = argparse.ArgumentParser(
         prog="python -m data_prep.parts", description=(__doc__ or "").split("\n\n")[0], allow_abbrev=False
     )
-    cache = Path(os.environ.get("ANYANY_CACHE", "cache"))
     parser.add_argument("--part", choices=NAMES, action="append", help="one part; may be given again (all)")
-    parser.add_argument("--out", type=Path, default=root / "anyany" / "parts", help="folder of the finished parts")
-    parser.add_argument("--work", type=Path, default=cache / "parts", help=f"pools and states ({cache / 'parts'})")
+    parser.add_argument("--out", type=Path, default=PARTS, help="folder of the finished parts")
+    parser.add_argument("--work", type=Path, default=WORK, help=f"pools and states ({WORK})")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (cpu)")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="auto: bf16 where fast")
     parser.add_argument("--threads", type=int, default=0, help="of the CPU (as many as torch takes)")

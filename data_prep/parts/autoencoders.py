@@ -21,7 +21,7 @@ class AutoencoderRecipe:
     Absolute errors are no good here: nearly all pixels are ground, whose noise then outweighs the shapes.
 
     Args:
-        items: a draw to values [N, C, H, W] in -1..1.
+        items: a draw to values [N, C, H, W] as the autoencoder reads them.
         kl_weight: on the mean over latent values of the KL divergence.
     """
 

@@ -19,10 +19,7 @@ D = TypeVar("D", bound=LatentDiffusion)
 
 def begun(kind: type[D], job: Job, name: str, make: Callable[[Path], None]) -> D:
     """The decoder as training begins, from the folder that ``make`` writes once."""
-    start = job.work / name / "start"
-    if not start.exists():
-        make(start)
-    return loaded(kind, start).to(job.device)
+    return loaded(kind, job.start(name, make)).to(job.device)
 
 
 def loaded(kind: type[D], folder: Path) -> D:

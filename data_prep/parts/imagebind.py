@@ -33,9 +33,7 @@ RECIPE = {"model": "pictures, clips and sounds against captions, among them each
 
 def train(job: Job) -> float:
     """Trains what is not trained yet, and writes the encoder. Returns the seconds of training."""
-    start = job.work / NAME / "start"
-    if not start.exists():
-        make(start)
+    start = job.start(NAME, make)
     model = ImageBind.from_pretrained(start)
     pools = {modality: job.pool(modality, number) for modality, number in RECORDS.items()}
     seconds = job.run(JointRecipe(model, pools))

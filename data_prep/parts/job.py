@@ -1,16 +1,17 @@
 """Where parts are trained, and where they go."""
 
-import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from data_prep.files import whole
+from data_prep.parts import PARTS, WORK
 from data_prep.parts.pools import Pool, pool
 from data_prep.parts.training import Recipe, Training
 
 CPU = torch.device("cpu")
-PARTS = Path(__file__).parents[2] / "anyany" / "parts"
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,19 @@ class Job:
     """``out`` holds a folder for each finished part, ``work`` pools, untrained parts and the states of trainings."""
 
     out: Path = PARTS
-    work: Path = Path(os.environ.get("ANYANY_CACHE", "cache")) / "parts"
+    work: Path = WORK
     device: torch.device = CPU
     workers: int = 2
     bf16: bool = False
+
+    def start(self, name: str, make: Callable[[Path], None]) -> Path:
+        """The folder of the untrained part, which ``make`` writes once."""
+        folder = self.work / name / "start"
+        if not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with whole(folder) as temporary:
+                make(temporary)
+        return folder
 
     def pool(self, modality: str, size: int) -> Pool:
         return pool(self.work, modality, size, workers=self.workers)

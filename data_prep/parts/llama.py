@@ -36,8 +36,6 @@ VOCABULARY = 1024
 MAX_TOKENS = 1024  # positions; rows of training are shorter
 ROW_TOKENS = 256
 PROMPT_WEIGHT = 0.1  # of the tokens of requests, most of which nothing can foresee
-
-
 RECIPE = {
     "model": "the next token of conversations of all kinds, half of what is said of scenes in made-up words; tokens of "
     "requests count a tenth"
@@ -48,19 +46,17 @@ MAX_REPLY = 40  # tokens; the longest right reply has about 25
 
 def train(job: Job) -> float:
     """Trains what is not trained yet, and writes the LLM with its tokenizer. Returns the seconds of training."""
-    start = job.work / NAME / "start"
-    if not start.exists():
-        make(start)
+    start = job.start(NAME, make)
     tokenizer = AutoTokenizer.from_pretrained(start)
     model = LlamaForCausalLM.from_pretrained(start, use_safetensors=True, attn_implementation="sdpa")
-    seconds = job.run(recipe(model, tokenizer.backend_tokenizer.to_str()))
+    seconds = job.run(TextRecipe(model, tokenizer.backend_tokenizer.to_str()))
     model.cpu().half().save_pretrained(job.out / NAME)
     tokenizer.save_pretrained(job.out / NAME)
     return seconds
 
 
 def measure(folder: Path, levels: Sequence[str] = TRAINED_ON, number: int = NUMBER) -> dict[str, Figure]:
-    """The share of right replies to the kinds of text that speak of scenes, and to all others."""
+    """The share of right replies to each kind of text."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = LlamaForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32).eval()
     vocabulary = Vocabulary(tokenizer.backend_tokenizer.to_str(), TEMPLATE, {})
@@ -119,7 +115,14 @@ def make(folder: Path) -> None:
 class TextRecipe:
     """The next token of conversations, packed into rows; requests count little."""
 
-    def __init__(self, model: LlamaForCausalLM, tokenizer_json: str, steps: int, rows: int, learning_rate: float):
+    def __init__(
+        self,
+        model: LlamaForCausalLM,
+        tokenizer_json: str,
+        steps: int = 7000,
+        rows: int = 12,
+        learning_rate: float = 2e-3,
+    ):
         self.name, self.module = f"{NAME}/model", model
         self.steps, self.rows, self.learning_rate = steps, rows, learning_rate
         self.identity = f"{steps} steps of {rows} rows of {ROW_TOKENS}"
@@ -162,9 +165,3 @@ class TextRecipe:
                 np.full(len(sample), index),
             )
         return tuple(row)
-
-
-def recipe(
-    model: LlamaForCausalLM, tokenizer_json: str, steps: int = 7000, rows: int = 12, learning_rate: float = 2e-3
-) -> TextRecipe:
-    return TextRecipe(model, tokenizer_json, steps, rows, learning_rate)

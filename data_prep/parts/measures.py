@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 
 import torch
+from rich.progress import Progress, TaskID
 from torch import Tensor
 
 from anyany.evaluation.decoders import draw
@@ -44,6 +46,13 @@ def drawn(decoder: Decoder, levels: Sequence[str] = TRAINED_ON, number: int = NU
     figures: dict[str, Figure] = {}
     for level in levels:
         captions, scenes = told(records(decoder.modality, level, number))
-        hits = read_back(scenes, draw(decoder, captions))
+        with Progress() as progress:
+            task = progress.add_task(f"{decoder.modality} of {level} captions", total=number)
+            media = draw(decoder, captions, told=partial(_advance, progress, task))
+        hits = read_back(scenes, media)
         figures |= {f"{level}.{name}": figure for name, figure in shares(hits).items()}
     return figures
+
+
+def _advance(progress: Progress, task: TaskID, done: int) -> None:
+    progress.update(task, completed=done)

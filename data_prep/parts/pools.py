@@ -7,7 +7,6 @@ Shape letters: N records, F frames, P pixels, S samples of sound.
 """
 
 import json
-import os
 from bisect import bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -29,6 +28,7 @@ from anyany.microworld.levels import LEVELS
 from anyany.microworld.records import make_record
 from anyany.microworld.scenes import Scene, from_json
 from anyany.microworld.turns import EXTENSIONS
+from data_prep.files import whole
 from data_prep.microworld import code_digest
 
 SEED = 0  # the world's, as data_prep.microworld has it by default
@@ -128,12 +128,8 @@ def write(chunk: Chunk) -> int:
         decoded = MEDIA[chunk.modality].decode(members[EXTENSIONS[chunk.modality]], spec)
         media.append((decoded * INT16_MAX).round().short() if chunk.modality == "audio" else decoded)
         scenes.append(json.loads(members["scene.json"]))
-    temporary = chunk.path.with_name(f"{chunk.path.name}.{os.getpid()}.tmp")
-    try:
+    with whole(chunk.path) as temporary:
         save_file({"media": torch.stack(media)}, temporary, {"scenes": json.dumps(scenes)})
-        os.replace(temporary, chunk.path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return chunk.size
 
 

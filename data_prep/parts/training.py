@@ -5,7 +5,6 @@ whole state.
 """
 
 import math
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from anyany.faults import UserError
 from anyany.seeds import digest_of, rng_of
+from data_prep.files import whole
 
 SAVE_EVERY_S = 60.0
 WARMUP = 0.03  # of the steps
@@ -124,8 +124,10 @@ class Training:
         self.module.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate * rate(self.step, self.recipe.steps)
+        draw = draw_of(self.recipe.name, self.step, self.device)
+        torch.manual_seed(draw.generator.initial_seed())  # for dropout, which asks no generator
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            terms = self.recipe.loss(draw_of(self.recipe.name, self.step, self.device))
+            terms = self.recipe.loss(draw)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
             raise FloatingPointError(f"{self.recipe.name}: loss {loss.item()} at step {self.step}")
@@ -145,12 +147,8 @@ class Training:
     def save(self) -> None:
         """Whole or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
-        try:
+        with whole(self.path) as temporary:
             torch.save(self.state(), temporary)
-            os.replace(temporary, self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def state(self) -> dict[str, Any]:
         return {

@@ -12,8 +12,7 @@ from anyany.models.decoders.latent_diffusion import LatentDiffusion
 from anyany.models.decoders.stable_diffusion import StableDiffusion
 from anyany.models.decoders.zeroscope import ZeroScope
 from anyany.models.encoders.imagebind import ImageBind
-from data_prep.parts import audioldm, imagebind, llama, stable_diffusion, zeroscope
-from data_prep.parts.job import PARTS
+from data_prep.parts import PARTS, audioldm, imagebind, llama, stable_diffusion, zeroscope
 from data_prep.parts.pools import Pool, pool
 from data_prep.parts.training import Recipe, Training
 from data_prep.parts.vocoder import VocoderRecipe
@@ -37,7 +36,7 @@ def _loaded(kind: type[LatentDiffusion], name: str) -> LatentDiffusion:
 def _llama(work: Path) -> Recipe:
     folder = PARTS / "llama"
     model = LlamaForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
-    return llama.recipe(model, AutoTokenizer.from_pretrained(folder).backend_tokenizer.to_str(), STEPS, rows=2)
+    return llama.TextRecipe(model, AutoTokenizer.from_pretrained(folder).backend_tokenizer.to_str(), STEPS, rows=2)
 
 
 def _imagebind(work: Path) -> Recipe:

@@ -120,15 +120,15 @@ class LatentDiffusion(Decoder):
         drawn = [torch.randn(self.latent_shape(), generator=generator) for generator in generators]
         latents = torch.stack(drawn).to(conditioning_NLD) * scheduler.init_noise_sigma
         draws = {"generator": generators} if "generator" in signature(scheduler.step).parameters else {}
-        empty_NLD = self.condition([""]).expand_as(conditioning_NLD)
+        empty_NLD = self.condition([""]).expand_as(conditioning_NLD) if self.guidance > 1 else None
         for time in scheduler.timesteps:
             noisy = scheduler.scale_model_input(latents, time)
             predicted = self._guided(noisy, time, conditioning_NLD, empty_NLD)
             latents = scheduler.step(predicted, time, latents, **draws).prev_sample
         return self.decode(latents)
 
-    def _guided(self, noisy: Tensor, time: Tensor, conditioning_NLD: Tensor, empty_NLD: Tensor) -> Tensor:
-        if self.guidance <= 1:
+    def _guided(self, noisy: Tensor, time: Tensor, conditioning_NLD: Tensor, empty_NLD: Tensor | None) -> Tensor:
+        if empty_NLD is None:
             return self.predict(noisy, time.expand(len(noisy)), conditioning_NLD)
         both_NLD = torch.cat([empty_NLD, conditioning_NLD])
         empty, full = self.predict(torch.cat([noisy, noisy]), time.expand(2 * len(noisy)), both_NLD).chunk(2)

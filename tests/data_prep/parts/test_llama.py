@@ -10,7 +10,7 @@ from anyany.messages.vocabulary import Vocabulary
 from anyany.models.llms.tokenizers import byte_level
 from anyany.seeds import rng_of
 from data_prep.parts import llama
-from data_prep.parts.llama import END, PROMPT_WEIGHT, ROW_TOKENS, TEMPLATE, TextRecipe, recipe, replies
+from data_prep.parts.llama import END, PROMPT_WEIGHT, ROW_TOKENS, TEMPLATE, TextRecipe, replies
 from data_prep.parts.tokenizers import llm_tokenizer
 from data_prep.parts.training import Training, draw_of
 from data_prep.parts.words import captions, text_sample
@@ -43,7 +43,7 @@ def model(tokenizer_json) -> LlamaForCausalLM:
 
 @pytest.fixture
 def texts(model, tokenizer_json) -> TextRecipe:
-    return recipe(model, tokenizer_json, steps=5, rows=ROWS)
+    return TextRecipe(model, tokenizer_json, steps=5, rows=ROWS)
 
 
 def rows_of(recipe, number):

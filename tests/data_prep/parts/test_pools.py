@@ -104,7 +104,7 @@ def test_other_code_of_the_world_fills_another_folder(tmp_path, monkeypatch):
     assert other.path.parent.name == "f" * 12
 
 
-@pytest.mark.parametrize("fails", ["save_file", "os.replace"])
+@pytest.mark.parametrize("fails", ["data_prep.parts.pools.save_file", "data_prep.files.os.replace"])
 def test_a_broken_write_leaves_nothing(tmp_path, monkeypatch, fails):
     def half(tensors, path, metadata):
         path.write_bytes(b"half")
@@ -115,7 +115,7 @@ def test_a_broken_write_leaves_nothing(tmp_path, monkeypatch, fails):
 
     chunk = Chunk(tmp_path, "image", "easy", "train", 0, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(f"data_prep.parts.pools.{fails}", half if fails == "save_file" else refuse)
+        patch.setattr(fails, half if fails.endswith("save_file") else refuse)
         with pytest.raises(OSError, match="no space left"):
             write(chunk)
     assert list(tmp_path.iterdir()) == []

@@ -8,9 +8,9 @@ from diffusers import DiffusionPipeline
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from anyany.models.encoders.imagebind import ImageBind
+from data_prep.parts import PARTS
 from data_prep.parts.__main__ import NAMES
 from data_prep.parts.cards import read_figures
-from data_prep.parts.job import PARTS
 
 SHIPPED = [name for name in NAMES if (PARTS / name).is_dir()]
 DECODERS = [name for name in SHIPPED if (PARTS / name / "model_index.json").is_file()]

@@ -16,7 +16,7 @@ from data_prep.parts.job import Job
 STEPS = 2
 RECORDS = {"stable_diffusion": 500, "zeroscope": 100, "audioldm": 500}  # as many as scalings are measured on
 RECIPES = {
-    "llama": {"recipe": {"rows": 2}},
+    "llama": {"TextRecipe": {"rows": 2}},
     "imagebind": {"JointRecipe": {"batch": 2}},
     "stable_diffusion": {"autoencoder_recipe": {"batch": 2}, "denoiser_recipe": {"batch": 2}},
     "zeroscope": {"autoencoder_recipe": {"batch": 2}, "denoiser_recipe": {"batch": 2}},

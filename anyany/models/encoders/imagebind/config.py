@@ -1,5 +1,6 @@
 """The numbers of each branch. Defaults are those of ImageBind-Huge (Girdhar et al. 2023, arXiv 2305.05665)."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -9,7 +10,7 @@ from anyany.models.encoders.imagebind.stems import MotionStem, PatchStem, Stem, 
 
 
 @dataclass(frozen=True)
-class BranchConfig:
+class BranchConfig(ABC):
     """What all branches have; class variables are facts of the architecture.
 
     ``scale`` multiplies the unit vectors of the joint space, an inverse temperature. It is stored with the weights,
@@ -26,8 +27,9 @@ class BranchConfig:
     bias_kv: ClassVar[bool] = True
     norm_first: ClassVar[bool] = False
 
+    @abstractmethod
     def stem(self) -> Stem:
-        raise NotImplementedError
+        """The branch's first layer, untrained."""
 
 
 @dataclass(frozen=True)

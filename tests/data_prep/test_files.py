@@ -1,0 +1,48 @@
+import pytest
+
+from data_prep.files import whole, write_whole
+from data_prep.parts.job import Job
+
+
+def test_a_file_takes_the_place_of_another_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    write_whole(path, "one")
+    with whole(path) as temporary:
+        temporary.write_text("two")
+        assert path.read_text() == "one"
+        assert temporary.parent == tmp_path
+    assert path.read_text() == "two"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def write_half(path, inside):
+    with whole(path) as temporary:
+        half = temporary / "inside" if inside else temporary
+        half.parent.mkdir(exist_ok=True)
+        half.write_text("half")
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_what_is_half_written_leaves_nothing(tmp_path, inside):
+    with pytest.raises(KeyboardInterrupt):
+        write_half(tmp_path / "path", inside)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_untrained_part_is_made_once_and_never_half(tmp_path):
+    job, made = Job(work=tmp_path), []
+
+    def make(folder):
+        made.append(folder)
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        if len(made) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job.start("part", make)
+    folder = job.start("part", make)
+    assert folder == job.start("part", make) == tmp_path / "part" / "start"
+    assert [path.name for path in folder.iterdir()] == ["config.json"]
+    assert len(made) == 2
