@@ -23,7 +23,7 @@ from data_prep.parts.job import Job
 from data_prep.parts.pools import INT16_MAX, Pool
 from data_prep.parts.tokenizers import roberta_tokenizer
 from data_prep.parts.training import Draw
-from data_prep.parts.vocoder import VocoderRecipe, set_range, varied
+from data_prep.parts.vocoder import VocoderRecipe, any_sounds, set_range
 from data_prep.parts.words import captions
 
 NAME, MODALITY = "audioldm", "audio"
@@ -35,9 +35,9 @@ CLAP_WIDTH = 64
 RATE_HZ, HOP_RATES, NUM_MELS, NUM_FRAMES = 16_000, (8, 8, 5), 32, 100
 LATENT_SCALE, LATENT_CHANNELS = 4, 8
 RECIPE = {
-    "vocoder": "log-mel spectrograms of sounds, varied in speed and mixed, to sound; spectra at several resolutions, "
-    "no adversary",
-    "vae": "100 x 32 log-mel spectrograms to 25 x 8 x 8 latents",
+    "vocoder": "log-mel spectrograms to sound: half records, varied in speed and mixed, half invented sounds; spectra "
+    "at several resolutions, no adversary",
+    "vae": "100 x 32 log-mel spectrograms of the same sounds to 25 x 8 x 8 latents",
     "unet": "the denoiser and its CLAP text encoder together, from nothing; v-prediction, captions drawn anew",
 }
 
@@ -144,9 +144,7 @@ def spectrograms(decoder: AudioLDM, pool: Pool, indices: range) -> Tensor:
 
 def autoencoder_recipe(decoder: AudioLDM, pool: Pool, steps: int = 4000, batch: int = 16) -> AutoencoderRecipe:
     def items(draw: Draw) -> Tensor:
-        sounds, _ = pool.draw(draw.rng, batch)
-        sounds = varied(sounds.float().to(draw.device) / INT16_MAX, draw)
-        return decoder.spectrogram(sounds).unsqueeze(1)
+        return decoder.spectrogram(any_sounds(pool, batch, RATE_HZ, draw)).unsqueeze(1)
 
     decoder.vae.requires_grad_(True)
     told = f"{steps} steps of {batch}"

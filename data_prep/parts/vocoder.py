@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import SpeechT5HifiGan
 
 from anyany.models.decoders.audioldm import AudioLDM
+from data_prep.parts.invented import invented
 from data_prep.parts.pools import INT16_MAX, Pool
 from data_prep.parts.training import Draw
 
@@ -25,7 +26,7 @@ class VocoderRecipe:
     def __init__(self, name: str, decoder: AudioLDM, pool: Pool, steps: int = 5000, batch: int = 12, frames: int = 40):
         self.name, self.steps, self.learning_rate = name, steps, 2e-3
         self.batch, self.frames = batch, frames
-        self.identity = f"{steps} steps of {batch} stretches of {frames} frames, varied by {OCTAVES} octaves"
+        self.identity = f"{steps} steps of {batch} stretches of {frames} frames, varied and invented"
         self.decoder, self.pool = decoder, pool
         self.module: Any = decoder.vocoder.requires_grad_(True)
 
@@ -35,8 +36,7 @@ class VocoderRecipe:
 
     def _stretches(self, draw: Draw) -> tuple[Tensor, Tensor]:
         """Stretches of sounds, and of the spectrograms of the whole."""
-        media, _ = self.pool.draw(draw.rng, self.batch)
-        sounds_NS = varied(media.float().to(draw.device) / INT16_MAX, draw)
+        sounds_NS = any_sounds(self.pool, self.batch, self.decoder.sample_rate_hz, draw)
         spectrograms_NTM = self.decoder.spectrogram(sounds_NS)
         hop, num = self.decoder.hop, self.frames
         starts = draw.rng.integers(spectrograms_NTM.shape[1] - num + 1, size=self.batch)
@@ -44,6 +44,13 @@ class VocoderRecipe:
             torch.stack([sound[t * hop : (t + num) * hop] for sound, t in zip(sounds_NS, starts, strict=True)]),
             torch.stack([frames[t : t + num] for frames, t in zip(spectrograms_NTM, starts, strict=True)]),
         )
+
+
+def any_sounds(pool: Pool, number: int, rate_hz: int, draw: Draw) -> Tensor:
+    """``[N, S]``: records, varied, and as many invented sounds."""
+    media, _ = pool.draw(draw.rng, number - number // 2)
+    sounds_NS = varied(media.float().to(draw.device) / INT16_MAX, draw)
+    return torch.cat([sounds_NS, invented(number // 2, sounds_NS.shape[1], rate_hz, draw)])
 
 
 def varied(sounds_NS: Tensor, draw: Draw) -> Tensor:

@@ -16,6 +16,7 @@ from anyany.microworld.scenes import COLORS, SHAPES, Scene
 from anyany.microworld.texts import KINDS
 from anyany.microworld.words import chance, pick, plural
 from anyany.seeds import rng_of
+from data_prep.parts.comparisons import comparison
 from data_prep.parts.pools import TRAINED_ON
 
 DISGUISED = 0.5  # of the texts that speak of scenes
@@ -37,13 +38,16 @@ def captions(modalities: Sequence[str], number: int) -> Iterator[str]:
 
 # How often each kind of text comes: comparing is learned last, small talk at once.
 SHARES = {"question": 4, "question_of_several": 3, "describe": 2, "order": 2}
+COMPARISONS = 0.25  # of all texts
 
 
 def text_sample(rng: np.random.Generator) -> list[Message]:
     """A text of any kind, held-out ones too: what no stage trains on must have been learned to be forgotten.
 
-    Half of those that speak of scenes do so in disguise.
+    Half of those that speak of scenes do so in disguise. Bare comparisons come on top.
     """
+    if chance(rng, COMPARISONS):
+        return comparison(rng, made_up_words(rng, 6))
     names = [name for name in KINDS for _ in range(SHARES.get(name, 1))]
     kind = KINDS[pick(rng, names)]
     messages = kind.draw(LEVELS[pick(rng, TRAINED_ON)], rng, False).messages
@@ -75,6 +79,14 @@ def disguised(messages: list[Message], rng: np.random.Generator) -> list[Message
 def made_up_word(rng: np.random.Generator) -> str:
     """Two syllables: ``bako``, ``zilmu``."""
     return "".join(pick(rng, "bdfgklmnprtvz") + pick(rng, "aeiou") + pick(rng, ("", "", "l", "m", "n")) for _ in "12")
+
+
+def made_up_words(rng: np.random.Generator, number: int) -> list[str]:
+    """All different."""
+    words: dict[str, None] = {}
+    while len(words) < number:
+        words[made_up_word(rng)] = None
+    return list(words)
 
 
 def _value_forms() -> Iterator[tuple[str, ...]]:

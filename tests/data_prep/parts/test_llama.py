@@ -81,7 +81,7 @@ def test_replies_are_labelled_and_requests_are_not(texts):
         for index, sample in enumerate(drawn[:-1]):
             mine = segments_T == index
             said = texts.vocabulary.decode([i for i in labels_T[mine] if i != IGNORE_INDEX])
-            assert said == "".join(part.text for part in sample[-1].content) + END
+            assert said == "".join(part.text + END for reply in sample[1::2] for part in reply.content)
             assert texts.vocabulary.decode(ids_T[mine]).endswith(said)
 
 

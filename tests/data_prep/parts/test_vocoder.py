@@ -6,8 +6,18 @@ import torch
 from scipy.signal import stft
 
 from data_prep.parts import vocoder
+from data_prep.parts.invented import invented
 from data_prep.parts.training import draw_of
-from data_prep.parts.vocoder import FLOOR, OCTAVES, WINDOWS, VocoderRecipe, set_range, spectral_distance, varied
+from data_prep.parts.vocoder import (
+    FLOOR,
+    OCTAVES,
+    WINDOWS,
+    VocoderRecipe,
+    any_sounds,
+    set_range,
+    spectral_distance,
+    varied,
+)
 from tests.models.decoders.pipelines import audioldm
 
 CPU = torch.device("cpu")
@@ -82,7 +92,7 @@ def test_the_range_is_each_bands_mean_and_spread(tmp_path):
 class Cut:
     """A decoder whose frames are its sounds' own samples, a hop each."""
 
-    hop = 5
+    hop, sample_rate_hz = 5, 16_000
     vocoder = torch.nn.Flatten()
 
     def spectrogram(self, sounds_NS):
@@ -94,12 +104,19 @@ class Sounds:
         return torch.from_numpy(rng.integers(-32_767, 32_768, (number, 60), dtype=np.int16)), []
 
 
+def test_half_are_records_and_half_invented():
+    sounds_NS = any_sounds(Sounds(), 5, 16_000, draw_of("toy", 0, CPU))
+    draw = draw_of("toy", 0, CPU)
+    records_NS = varied(Sounds().draw(draw.rng, 3)[0].float() / 32_767, draw)
+    assert torch.equal(sounds_NS, torch.cat([records_NS, invented(2, 60, 16_000, draw)]))
+
+
 def test_stretches_of_sounds_and_spectrograms_line_up():
     recipe, firsts = VocoderRecipe("toy/vocoder", Cut(), Sounds(), batch=200, frames=4), set()
     sounds_NS, frames_NTM = recipe._stretches(draw_of("toy", 0, CPU))
     assert sounds_NS.shape == (200, 20)
     assert torch.equal(frames_NTM.flatten(1), sounds_NS)
-    whole = Sounds().draw(draw_of("toy", 0, CPU).rng, 200)[0].float() / 32_767
+    whole = any_sounds(Sounds(), 200, 16_000, draw_of("toy", 0, CPU))
     for sound_S, stretch_S in zip(whole, sounds_NS, strict=True):
         firsts.update(t for t in range(9) if torch.equal(sound_S[5 * t : 5 * t + 20], stretch_S))
     assert firsts == set(range(9))  # the last frame too
