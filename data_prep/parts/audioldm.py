@@ -35,7 +35,7 @@ CLAP_WIDTH = 64
 RATE_HZ, HOP_RATES, NUM_MELS, NUM_FRAMES = 16_000, (8, 8, 5), 32, 100
 LATENT_SCALE, LATENT_CHANNELS = 4, 8
 RECIPE = {
-    "vocoder": "log-mel spectrograms to sound: half records, varied in speed and mixed, half invented sounds; spectra "
+    "vocoder": "log-mel spectrograms to sound: records, varied in speed and mixed, and invented sounds; spectra "
     "at several resolutions, no adversary",
     "vae": "100 x 32 log-mel spectrograms of the same sounds to 25 x 8 x 8 latents",
     "unet": "the denoiser and its CLAP text encoder together, from nothing; v-prediction, captions drawn anew",

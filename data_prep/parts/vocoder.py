@@ -15,7 +15,11 @@ from data_prep.parts.invented import invented
 from data_prep.parts.pools import INT16_MAX, Pool
 from data_prep.parts.training import Draw
 
-WINDOWS = (256, 512, 1024, 2048)  # samples; each with a hop of a quarter
+# Samples; each with a hop of a quarter. Steady frames give tones at multiples of the frame rate, 50 Hz: a window that
+# tells frequencies nearer than that apart calls the nearest tone there is as wrong as none, and teaches a mumble.
+WINDOWS = (128, 256, 512, 1024)
+LOGARITHMIC = 2.0  # weight of the distance of logarithms, which weak harmonics weigh as much in as strong ones
+INVENTED = 1 / 3  # of the sounds
 OCTAVES = 0.4  # of a change of speed, up and down; pitches lie 1.3 apart
 FLOOR = 0.1  # of magnitudes before the logarithm: above the background noise, which nothing can foresee
 
@@ -23,7 +27,7 @@ FLOOR = 0.1  # of magnitudes before the logarithm: above the background noise, w
 class VocoderRecipe:
     """Spectra at several resolutions, in magnitudes and their logarithms (Yamamoto et al. 2020, arXiv 1910.11480)."""
 
-    def __init__(self, name: str, decoder: AudioLDM, pool: Pool, steps: int = 5000, batch: int = 12, frames: int = 40):
+    def __init__(self, name: str, decoder: AudioLDM, pool: Pool, steps: int = 8000, batch: int = 12, frames: int = 40):
         self.name, self.steps, self.learning_rate = name, steps, 2e-3
         self.batch, self.frames = batch, frames
         self.identity = f"{steps} steps of {batch} stretches of {frames} frames, varied and invented"
@@ -47,10 +51,11 @@ class VocoderRecipe:
 
 
 def any_sounds(pool: Pool, number: int, rate_hz: int, draw: Draw) -> Tensor:
-    """``[N, S]``: records, varied, and as many invented sounds."""
-    media, _ = pool.draw(draw.rng, number - number // 2)
+    """``[N, S]``: records, varied, and invented sounds."""
+    num_invented = round(INVENTED * number)
+    media, _ = pool.draw(draw.rng, number - num_invented)
     sounds_NS = varied(media.float().to(draw.device) / INT16_MAX, draw)
-    return torch.cat([sounds_NS, invented(number // 2, sounds_NS.shape[1], rate_hz, draw)])
+    return torch.cat([sounds_NS, invented(num_invented, sounds_NS.shape[1], rate_hz, draw)])
 
 
 def varied(sounds_NS: Tensor, draw: Draw) -> Tensor:
@@ -74,7 +79,7 @@ def spectral_distance(made_NS: Tensor, wanted_NS: Tensor) -> dict[str, Tensor]:
         made, wanted = (_magnitudes(sounds, window) for sounds in (made_NS, wanted_NS))
         relative.append((made - wanted).norm() / wanted.norm().clamp(min=1e-6))
         logarithmic.append((made.clamp(min=FLOOR).log() - wanted.clamp(min=FLOOR).log()).abs().mean())
-    return {"relative": torch.stack(relative).mean(), "logarithmic": torch.stack(logarithmic).mean()}
+    return {"relative": torch.stack(relative).mean(), "logarithmic": LOGARITHMIC * torch.stack(logarithmic).mean()}
 
 
 def _magnitudes(sounds_NS: Tensor, window: int) -> Tensor:
