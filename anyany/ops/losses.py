@@ -1,6 +1,7 @@
 """Loss terms as (sum, count), so that they can be added over micro-batches and ranks and divided once.
 
-Shape letters: B batch, T tokens, D width, V vocabulary, P positions that predict a labelled token.
+Shape letters: B batch, T tokens, D width, V vocabulary, P positions that predict a labelled token, N items, L positions
+of a conditioning.
 """
 
 from collections.abc import Callable
@@ -24,3 +25,16 @@ def next_token_loss(hidden_BTD: Tensor, labels_BT: Tensor, head: Callable[[Tenso
     predicts_BT = labels_BT != IGNORE_INDEX
     logits_PV = head(hidden_BTD[:, :-1][predicts_BT]).float()
     return F.cross_entropy(logits_PV, labels_BT[predicts_BT], reduction="sum"), int(predicts_BT.sum())
+
+
+def alignment_loss(made_NLD: Tensor, wanted_NLD: Tensor) -> tuple[Tensor, int]:
+    """The Euclidean distance of each position, averaged over an item's positions.
+
+    NExT-GPT's distance (arXiv 2309.05519), which its code calls a mean square. Positions that are exactly right have a
+    gradient of zero, where the square root alone would give NaN.
+
+    Returns:
+        The sum over items in fp32 (a zero with a graph where there are none) and the number of items.
+    """
+    distances_NL = (made_NLD.float() - wanted_NLD.float()).norm(dim=-1)
+    return distances_NL.mean(dim=1).sum(), len(made_NLD)

@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from anyany.ops.losses import IGNORE_INDEX, next_token_loss
+from anyany.ops.losses import IGNORE_INDEX, alignment_loss, next_token_loss
 
 
 def test_two_labelled_tokens_by_hand():
@@ -38,3 +38,32 @@ def test_sums_add_up_over_parts():
     parts = [next_token_loss(hidden_BTD[i : i + 2], labels_BT[i : i + 2], lambda hidden: hidden) for i in (0, 2, 4)]
     torch.testing.assert_close(sum(part for part, _ in parts), whole)
     assert sum(n for _, n in parts) == count
+
+
+def test_distances_by_hand():
+    wanted_NLD = torch.zeros(2, 2, 2)
+    made_NLD = torch.tensor([[[3.0, 4.0], [0.0, 1.0]], [[0.0, 0.0], [-6.0, 8.0]]])
+    total, count = alignment_loss(made_NLD, wanted_NLD)
+    assert (total.item(), count) == ((5 + 1) / 2 + (0 + 10) / 2, 2)
+
+
+def test_distances_have_a_finite_gradient_where_they_are_zero():
+    made_NLD = torch.zeros(1, 3, 4, requires_grad=True)
+    wanted_NLD = torch.tensor([[[0.0] * 4, [0.0, 0.0, 0.0, 2.0], [0.0] * 4]])
+    alignment_loss(made_NLD, wanted_NLD)[0].backward()
+    expected = torch.zeros(1, 3, 4)
+    expected[0, 1, 3] = -1 / 3
+    torch.testing.assert_close(made_NLD.grad, expected)
+
+
+def test_distances_of_halves_are_taken_in_fp32():
+    made_NLD, wanted_NLD = torch.full((1, 1, 2), 300.0).half(), torch.zeros(1, 1, 2)  # 300 squared is no half
+    assert math.isclose(alignment_loss(made_NLD, wanted_NLD)[0].item(), 300 * math.sqrt(2), rel_tol=1e-6)
+
+
+def test_no_items_are_a_zero_with_a_graph():
+    made_NLD = torch.zeros(0, 3, 4, requires_grad=True)
+    total, count = alignment_loss(made_NLD, torch.zeros(0, 3, 4))
+    total.backward()
+    assert (total.item(), count) == (0.0, 0)
+    assert made_NLD.grad is not None

@@ -3,10 +3,10 @@
 Shape letters: N media items, L features, K rows, D width.
 """
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anyany.models.contracts import InputProjector
+from anyany.ops.pooling import pooled
 
 
 class LinearProjector(InputProjector):
@@ -26,7 +26,4 @@ class LinearProjector(InputProjector):
         return self.rows or num_features
 
     def forward(self, features_NLD: Tensor) -> Tensor:
-        rows = self.num_rows(features_NLD.shape[1])
-        if rows != features_NLD.shape[1]:
-            features_NLD = F.adaptive_avg_pool1d(features_NLD.transpose(1, 2), rows).transpose(1, 2)
-        return self.linear(features_NLD)
+        return self.linear(pooled(features_NLD, self.num_rows(features_NLD.shape[1])))
