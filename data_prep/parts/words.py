@@ -1,7 +1,7 @@
 """What the parts read: captions of scenes and text samples, drawn anew for every batch, without novel pairs."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -38,17 +38,18 @@ def captions(modalities: Sequence[str], number: int) -> Iterator[str]:
 
 # How often each kind of text comes: comparing is learned last, small talk at once.
 SHARES = {"question": 4, "question_of_several": 3, "describe": 2, "order": 2}
+ASKING = SHARES | {"question": 12}
 COMPARISONS = 0.25  # of all texts
 
 
-def text_sample(rng: np.random.Generator) -> list[Message]:
+def text_sample(rng: np.random.Generator, shares: Mapping[str, int] = SHARES) -> list[Message]:
     """A text of any kind, held-out ones too: what no stage trains on must have been learned to be forgotten.
 
     Half of those that speak of scenes do so in disguise. Bare comparisons come on top.
     """
     if chance(rng, COMPARISONS):
         return comparison(rng, made_up_words(rng, 6))
-    names = [name for name in KINDS for _ in range(SHARES.get(name, 1))]
+    names = [name for name in KINDS for _ in range(shares.get(name, 1))]
     kind = KINDS[pick(rng, names)]
     messages = kind.draw(LEVELS[pick(rng, TRAINED_ON)], rng, False).messages
     return disguised(messages, rng) if kind.novel and chance(rng, DISGUISED) else messages

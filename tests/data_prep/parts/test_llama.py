@@ -50,7 +50,7 @@ def rows_of(recipe, number):
     """Rows of ids, labels, positions and segments, and the samples that were drawn for each, the last one too many."""
     rows, drawn = [], []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(llama, "text_sample", lambda rng: drawn[-1].append(text_sample(rng)) or drawn[-1][-1])
+        patch.setattr(llama, "text_sample", lambda *given: drawn[-1].append(text_sample(*given)) or drawn[-1][-1])
         for index in range(number):
             drawn.append([])
             rows.append(recipe._row(rng_of("rows", index)))
