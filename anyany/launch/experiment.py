@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,9 @@ from anyany.data.sources import Source, open_source
 from anyany.data.store import ShardStore
 from anyany.launch.errors import ConfigError, no_such
 from anyany.launch.targets import build
+from anyany.models.anyany import AnyToAny
 from anyany.models.assemble import Assembled, RowSpec, assemble
+from anyany.models.contracts import ConditioningSpec
 from anyany.runs import CONFIG
 
 Config = Mapping[str, Any]
@@ -31,9 +32,17 @@ def assembled(config: Config) -> Assembled:
         nodes = config["parts"][kind]
         return build(nodes[name or next(iter(nodes))], **more)
 
-    known = {field.name for field in fields(RowSpec)}
-    rows = {name: RowSpec(**{k: v for k, v in row.items() if k in known}) for name, row in config["rows"].items()}
-    return assemble(rows, make)
+    return assemble({name: _row(row) for name, row in config["rows"].items()}, make)
+
+
+def _row(node: Mapping[str, Any]) -> RowSpec:
+    conditioning = node.get("conditioning")
+    return RowSpec(**{**node, "conditioning": ConditioningSpec(**conditioning) if conditioning else None})
+
+
+def model_of(config: Config, parts: Assembled) -> AnyToAny:
+    """The sides that the stage uses, with their weights."""
+    return parts.model(reads=config["stage"]["reads"], writes=config["stage"]["writes"])
 
 
 def sources_of(config: Config, split: str) -> list[Source]:
@@ -84,9 +93,10 @@ def train(config: Config, run: Path) -> dict[str, float]:
         num_draws = sum(data.plan.draws)
         log.info("%d steps of %d rows; an epoch draws %d records", data.num_steps, data.global_batch, num_draws)
         checkpoint = checkpoint_of(run, config["resume"])
+        model = model_of(config, parts)
     optimizer = partial(build(config["optimizer"]), lr=config["stage"]["learning_rate"])
-    module = TrainingModule(parts.model, optimizer, build(config["schedule"]), seed=config["seed"])
-    _tell(config, parts, data.sources)
+    module = TrainingModule(model, optimizer, build(config["schedule"]), seed=config["seed"])
+    _tell(model, parts, data.sources)
     return fit(
         module,
         data,
@@ -110,7 +120,8 @@ def evaluate(config: Config, run: Path, split: str) -> dict[str, float]:
     with _asked_for():
         parts = assembled(config)
         data = data_of(config, parts, val_split=split)
-    module = TrainingModule(parts.model, build(config["optimizer"]))
+        model = model_of(config, parts)
+    module = TrainingModule(model, build(config["optimizer"]))
     return validate(module, data, run, config["trainer"])
 
 
@@ -146,14 +157,14 @@ def _written_by(source: str, level: str) -> str:
     return f"; `python -m data_prep.{module}` writes its shards: see docs/data.md" if module in PUBLISHED else ""
 
 
-def _tell(config: Config, parts: Assembled, sources: list[Source]) -> None:
+def _tell(model: AnyToAny, parts: Assembled, sources: list[Source]) -> None:
     """Every derived size, before the first step."""
     for source in sources:
         log.info("source %s: %d records in %d shards", source.name, source.num_records, len(source.headers))
     for name, row in parts.vocabulary.rows.items():
         signals = len(row.layout.signals) if row.layout else 0
         log.info("row %s: read as %d rows of the LLM, asked for by %d signal tokens", name, row.num_rows, signals)
-    parameters = list(parts.model.parameters())
+    parameters = list(model.parameters())
     trainable = sum(p.numel() for p in parameters if p.requires_grad)
     log.info(
         "model: %d parameters, %d trainable; vocabulary of %d tokens",

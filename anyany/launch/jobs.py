@@ -90,10 +90,10 @@ def objective_faults(config: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with the objective, told before anything is trained."""
     if config.get("objective") is None:
         return
-    from anyany.models.anyany import TERMS  # heavy: most configs have no objective
-
     name, validated = config["objective"], config["stage"]["val_every"] is not None
-    train, val = ([f"{prefix}/{term}" for term in TERMS] for prefix in ("train", "val"))
+    written = [row for row, parts in config["rows"].items() if config["stage"]["writes"] and parts["output_projector"]]
+    terms = ["text", *(f"{row}/align" for row in written)]
+    train, val = ([f"{prefix}/{term}" for term in terms] for prefix in ("train", "val"))
     if name in val and not validated:
         yield f"objective={name}: nothing is validated; set stage.val_every"
     elif name not in (known := [*train, *(val if validated else [])]):

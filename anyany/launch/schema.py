@@ -42,6 +42,12 @@ class Paths(Strict):
     cache: str
 
 
+class Conditioning(Strict):
+    length: PositiveInt
+    dim: PositiveInt
+    normalised: bool = False
+
+
 class Row(Strict):
     placeholder: str
     encoder: str | None
@@ -50,10 +56,13 @@ class Row(Strict):
     output_projector: str | None
     decoder: str | None
     num_signal_tokens: NonNegativeInt
+    conditioning: Conditioning | None = None  # computed ahead, in place of a decoder
 
 
 class Stage(Strict):
     name: Literal["enc_align", "dec_align", "instruct"]
+    reads: bool
+    writes: bool
     max_steps: PositiveInt | None
     max_epochs: PositiveInt | None
     learning_rate: PositiveFloat

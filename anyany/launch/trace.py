@@ -15,7 +15,7 @@ from anyany.data.samples import SampleReader
 from anyany.faults import UserError
 from anyany.launch.command_line import composed
 from anyany.launch.errors import ConfigError
-from anyany.launch.experiment import assembled, data_of
+from anyany.launch.experiment import assembled, data_of, model_of
 from anyany.media.table import MEDIA
 from anyany.messages.collate import Batch, Sample
 from anyany.messages.render import IGNORE_INDEX, Rendered
@@ -55,6 +55,7 @@ class _Stream:
         self.stage = config["stage"]["name"]
         torch.manual_seed(config["seed"])
         self.parts = assembled(config)
+        self.model = model_of(config, self.parts)
         data = data_of(config, self.parts, split="val", val_split=None)
         self.micro_batches = data.micro_batches(data.sources)
         self.samples: SampleReader = self.micro_batches.samples
@@ -74,7 +75,7 @@ class _Stream:
         yield f"             {marked(sample.rendered, self.samples.vocabulary)}"
         batch = self.micro_batches.batch([[ref]])
         yield from _numbered(" 6 batch", _batched(batch))
-        yield from _through(self.parts.model, batch)
+        yield from _through(self.model, batch)
 
     def with_all_modalities(self) -> Ref:
         """The first dialogue in which every modality occurs."""
@@ -153,14 +154,14 @@ def _batched(batch: Batch) -> Iterator[str]:
 def _through(model: Any, batch: Batch) -> Iterator[str]:
     """Steps 7 to 12 of the way, with what the modules themselves give."""
     with torch.no_grad():
-        for name, (encoder, projector) in model.rows.items():
+        for name, (encoder, projector) in model.inputs.items():
             if not bool((batch.media[name].slots_BT >= 0).any()):
                 continue
             features_NLD = model.encoders[encoder](batch.media[name].values, name)
             rows_NKD = model.input_projectors[projector](features_NLD)
             yield f" 7 encoder   {name}: {encoder} {_shape(features_NLD)}"
             yield f" 8 projector {name}: {projector} {_shape(rows_NKD)}"
-        embeddings_BTD = model.embed(batch)
+        embeddings_BTD = model.fused(model.llm.embed(batch.input_ids_BT), batch)
         yield f" 9 fuse      {_shape(embeddings_BTD)}"
         hidden_BTD = model.llm(embeddings_BTD, batch.position_ids_BT, batch.segment_ids_BT)
         yield f"10 LLM       {_shape(hidden_BTD)}"

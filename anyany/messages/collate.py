@@ -51,6 +51,7 @@ class TargetBatch:
     captions: list[str | None]  # N, in order of appearance
     signal_slots_BT: Tensor  # index into the N * S signal states, or NO_SLOT
     values: Tensor | None = None  # [N, ...] where the targets' media were asked for
+    conditioning_NLD: Tensor | None = None  # of the captions, where a decoder's text encoder or a cache gave it
 
 
 @dataclass(frozen=True)

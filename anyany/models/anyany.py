@@ -1,6 +1,7 @@
-"""The model: what is read goes into the sequence of the LLM.
+"""The model: what is read goes into the sequence of the LLM, what it asks for comes out of its states.
 
-Shape letters: B batch, T tokens, N media items, L features, K rows of an item, D width.
+Shape letters: B batch, T tokens, N media items, L features or positions of a conditioning, K rows of an item, S signal
+tokens, D width.
 """
 
 from collections.abc import Mapping
@@ -8,44 +9,67 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from anyany.messages.collate import Batch
-from anyany.models.contracts import LLM, Encoder, InputProjector, Term
-from anyany.ops.fuse import fuse
-from anyany.ops.losses import next_token_loss
-
-TERMS = ("text",)  # the loss terms that forward gives
+from anyany.models.contracts import LLM, Encoder, InputProjector, OutputProjector, Term
+from anyany.ops.fuse import fuse, gather
+from anyany.ops.losses import alignment_loss, next_token_loss
 
 
 class AnyToAny(nn.Module):
-    """Encoders, input projectors and an LLM, joined row by row.
+    """Encoders, projectors and an LLM, joined row by row.
 
     Args:
-        rows: by modality, the names of its encoder and its input projector; a part that several rows name is one.
+        inputs: by modality, the names of its encoder and its input projector; a part that several rows name is one.
+        outputs: by modality, the number of its signal tokens, whose states its output projector reads.
+        output_projectors: by modality.
     """
 
     def __init__(
         self,
-        rows: Mapping[str, tuple[str, str]],
+        inputs: Mapping[str, tuple[str, str]],
+        outputs: Mapping[str, int],
         encoders: Mapping[str, Encoder],
         input_projectors: Mapping[str, InputProjector],
         llm: LLM,
+        output_projectors: Mapping[str, OutputProjector],
     ):
         super().__init__()
-        self.rows = dict(rows)
+        self.inputs, self.outputs = dict(inputs), dict(outputs)
         self.encoders = nn.ModuleDict(encoders)
         self.input_projectors = nn.ModuleDict(input_projectors)
         self.llm = llm
+        self.output_projectors = nn.ModuleDict(output_projectors)
 
     def forward(self, batch: Batch) -> dict[str, Term]:
         """The loss terms of one micro-batch, each (sum, count)."""
-        hidden_BTD = self.llm(self.embed(batch), batch.position_ids_BT, batch.segment_ids_BT)
-        return {"text": next_token_loss(hidden_BTD, batch.labels_BT, self.llm.head)}
+        text_BTD = self.llm.embed(batch.input_ids_BT)
+        hidden_BTD = self.llm(self.fused(text_BTD, batch), batch.position_ids_BT, batch.segment_ids_BT)
+        terms = {"text": next_token_loss(hidden_BTD, batch.labels_BT, self.llm.head)}
+        for name in self.outputs:
+            target = batch.targets[name]
+            assert target.conditioning_NLD is not None, f"{name}: targets without the conditioning to align with"
+            made_NLD = self.conditioning(name, hidden_BTD, text_BTD, target.signal_slots_BT)
+            terms[f"{name}/align"] = alignment_loss(made_NLD, target.conditioning_NLD)
+        return terms
 
-    def embed(self, batch: Batch) -> Tensor:
-        """``[B, T, D]``: the text's embeddings, with the media's rows at their slots."""
-        fused_BTD = self.llm.embed(batch.input_ids_BT)
-        for name, (encoder, input_projector) in self.rows.items():
+    def fused(self, text_BTD: Tensor, batch: Batch) -> Tensor:
+        """The text's embeddings with the media's rows at their slots."""
+        for name, (encoder, input_projector) in self.inputs.items():
             media = batch.media[name]
             features_NLD = self.encoders[encoder](media.values, name)
             rows_NKD = self.input_projectors[input_projector](features_NLD)
-            fused_BTD = fuse(fused_BTD, rows_NKD.flatten(0, 1), media.slots_BT)
-        return fused_BTD
+            text_BTD = fuse(text_BTD, rows_NKD.flatten(0, 1), media.slots_BT)
+        return text_BTD
+
+    def conditioning(self, name: str, hidden_BTD: Tensor, text_BTD: Tensor, signal_slots_BT: Tensor) -> Tensor:
+        """``[N, L, D]`` from the states *at* the signal tokens and these tokens' own embeddings.
+
+        Where nothing is asked for, an item of zeros goes through the projector and is cut off, so that every rank
+        runs the same modules.
+        """
+        num_signals = self.outputs[name]
+        num_states = int((signal_slots_BT >= 0).sum())
+        states, embeddings = (gather(values, signal_slots_BT, num_states) for values in (hidden_BTD, text_BTD))
+        if not num_states:
+            states, embeddings = (values.new_zeros(num_signals, values.shape[-1]) for values in (states, embeddings))
+        shape = (-1, num_signals, hidden_BTD.shape[-1])
+        return self.output_projectors[name](states.view(shape), embeddings.view(shape))[: num_states // num_signals]

@@ -1,5 +1,9 @@
-"""Names and numbers to parts joined into a model. Each named part is built once; widths are read, not given."""
+"""Names and numbers to parts joined into a model. Each named part is built once; widths are read, not given.
 
+Building needs numbers alone. What does not fit together is refused before a byte of weights is read.
+"""
+
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,59 +11,102 @@ from typing import Any
 from anyany.media.table import Preprocess
 from anyany.messages.vocabulary import RowTokens, TokenLayout, Vocabulary
 from anyany.models.anyany import AnyToAny
-from anyany.models.contracts import LLM, Connection, Encoder, InputProjector
+from anyany.models.contracts import LLM, ConditioningSpec, Connection, Decoder, Encoder, InputProjector, OutputProjector
 
 Make = Callable[..., Any]  # (kind, name, **widths) -> the part
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class RowSpec:
-    """A row of the table: one modality and its parts by name. A side that is None is not there."""
+    """A row of the table: one modality and its parts by name. A side that is None is not there.
+
+    ``conditioning`` stands in place of a decoder where conditioning was computed ahead and nothing is to be drawn.
+    """
 
     placeholder: str | None
     encoder: str | None
     input_projector: str | None
     connection: str | None
     num_signal_tokens: int = 0
+    output_projector: str | None = None
+    decoder: str | None = None
+    conditioning: ConditioningSpec | None = None
 
 
 @dataclass(frozen=True)
 class Assembled:
-    """A model, the vocabulary that it is fed with, and what data workers do to media before it."""
+    """Parts that fit together, the vocabulary that they are fed with, and what data workers do to media before them."""
 
-    model: AnyToAny
+    inputs: dict[str, tuple[str, str]]  # modality -> names of encoder and input projector
+    encoders: dict[str, Encoder]
+    input_projectors: dict[str, InputProjector]
+    llm: LLM
+    output_projectors: dict[str, OutputProjector]  # by modality: each has its own decoder's conditioning
+    decoders: dict[str, Decoder]  # by modality
     vocabulary: Vocabulary
     preprocess: dict[str, Preprocess]
 
+    def model(self, reads: bool = True, writes: bool = True) -> AnyToAny:
+        """The parts with their weights, without those of a side that is not needed. Decoders stay apart."""
+        inputs = self.inputs if reads else {}
+        encoders = {name: self.encoders[name] for name, _ in inputs.values()}
+        projectors = {name: self.input_projectors[name] for _, name in inputs.values()}
+        outputs = {name: len(self._layout(name).signals) for name in self.output_projectors} if writes else {}
+        for encoder in encoders.values():
+            encoder.load()
+        self.llm.load()
+        return AnyToAny(
+            inputs, outputs, encoders, projectors, self.llm, {name: self.output_projectors[name] for name in outputs}
+        )
+
+    def _layout(self, name: str) -> TokenLayout:
+        layout = self.vocabulary.rows[name].layout
+        assert layout is not None
+        return layout
+
 
 def assemble(rows: Mapping[str, RowSpec], make: Make) -> Assembled:
-    """Builds every part that the rows name and the LLM, and joins them.
+    """Builds every part that the rows name and the LLM, without weights.
 
     Raises:
         ValueError: where parts do not fit together; names the row, the parts and their numbers.
     """
     llm: LLM = make("llm")
-    sides = {name: side for name, row in rows.items() if (side := _input_side(name, row)) is not None}
-    encoders: dict[str, Encoder] = {}
-    projectors: dict[str, InputProjector] = {}
-    for name, (encoder, projector) in sides.items():
-        if encoder not in encoders:
-            encoders[encoder] = make("encoder", encoder)
-        _check_reads(name, encoder, encoders[encoder])
-        if projector not in projectors:
-            dims = {"input_dim": encoders[encoder].dim, "llm_dim": llm.dim}
-            projectors[projector] = make("input_projector", projector, **dims)
-    _check_shared(sides, encoders)
+    inputs = {name: side for name, row in rows.items() if (side := _input_side(name, row)) is not None}
+    encoders, projectors = _input_parts(inputs, llm.dim, make)
     layouts = {name: _layout(name, row, make) for name, row in rows.items()}
-    num_rows = {n: projectors[p].num_rows(encoders[e].num_features(n)) for n, (e, p) in sides.items()}
+    decoders = {name: _decoder(name, row.decoder, make) for name, row in rows.items() if row.decoder is not None}
+    output_projectors = {}
+    for name, row in rows.items():
+        spec = decoders[name].spec if name in decoders else row.conditioning
+        if (projector := _output_projector(name, row, layouts[name], spec, llm.dim, make)) is not None:
+            output_projectors[name] = projector
+    num_rows = {n: projectors[p].num_rows(encoders[e].num_features(n)) for n, (e, p) in inputs.items()}
     tokens = {
-        name: RowTokens(row.placeholder if name in sides else None, num_rows.get(name, 0), layouts[name])
+        name: RowTokens(row.placeholder if name in inputs else None, num_rows.get(name, 0), layouts[name])
         for name, row in rows.items()
     }
     vocabulary = Vocabulary(llm.tokenizer_json, llm.template, tokens)
     llm.add_tokens(len(vocabulary))
-    preprocess = {name: encoders[encoder].preprocess(name) for name, (encoder, _) in sides.items()}
-    return Assembled(AnyToAny(sides, encoders, projectors, llm), vocabulary, preprocess)
+    preprocess = {name: encoders[encoder].preprocess(name) for name, (encoder, _) in inputs.items()}
+    return Assembled(inputs, encoders, projectors, llm, output_projectors, decoders, vocabulary, preprocess)
+
+
+def _input_parts(
+    inputs: Mapping[str, tuple[str, str]], llm_dim: int, make: Make
+) -> tuple[dict[str, Encoder], dict[str, InputProjector]]:
+    encoders: dict[str, Encoder] = {}
+    projectors: dict[str, InputProjector] = {}
+    for name, (encoder, projector) in inputs.items():
+        if encoder not in encoders:
+            encoders[encoder] = make("encoder", encoder)
+        _check_reads(name, encoder, encoders[encoder])
+        if projector not in projectors:
+            dims = {"input_dim": encoders[encoder].dim, "llm_dim": llm_dim}
+            projectors[projector] = make("input_projector", projector, **dims)
+    _check_shared(inputs, encoders)
+    return encoders, projectors
 
 
 def _input_side(name: str, row: RowSpec) -> tuple[str, str] | None:
@@ -78,12 +125,12 @@ def _check_reads(name: str, encoder_name: str, encoder: Encoder) -> None:
         raise ValueError(f"rows.{name}.encoder={encoder_name} reads {able}, not {name}; choose another encoder")
 
 
-def _check_shared(sides: Mapping[str, tuple[str, str]], encoders: Mapping[str, Encoder]) -> None:
+def _check_shared(inputs: Mapping[str, tuple[str, str]], encoders: Mapping[str, Encoder]) -> None:
     """Rows that share a projector give it features of one width."""
     first: dict[str, str] = {}
-    for name, (encoder, projector) in sides.items():
+    for name, (encoder, projector) in inputs.items():
         other = first.setdefault(projector, name)
-        found, wanted = encoders[encoder].dim, encoders[sides[other][0]].dim
+        found, wanted = encoders[encoder].dim, encoders[inputs[other][0]].dim
         if found != wanted:
             raise ValueError(
                 f"rows.{name} and rows.{other} share input_projector={projector}, but their encoders' features are "
@@ -96,3 +143,32 @@ def _layout(name: str, row: RowSpec, make: Make) -> TokenLayout | None:
         return None
     connection: Connection = make("connection", row.connection)
     return connection.layout(name, row.num_signal_tokens)
+
+
+def _decoder(name: str, decoder_name: str, make: Make) -> Decoder:
+    decoder: Decoder = make("decoder", decoder_name)
+    if decoder.modality != name:
+        raise ValueError(f"rows.{name}.decoder={decoder_name} makes {decoder.modality}; choose a decoder of {name}")
+    return decoder
+
+
+def _output_projector(
+    name: str, row: RowSpec, layout: TokenLayout | None, spec: ConditioningSpec | None, llm_dim: int, make: Make
+) -> OutputProjector | None:
+    """From the states of signal tokens to what the decoder consumes; None where no states are to be read."""
+    if layout is None or not layout.signals:
+        if row.output_projector is not None:
+            log.info("rows.%s: connection=%s reads no states: no output projector is built", name, row.connection)
+        return None
+    if row.output_projector is None:
+        if spec is not None:
+            consumer = f"decoder={row.decoder}" if row.decoder else "a conditioning"
+            raise ValueError(f"rows.{name}: {consumer} without output_projector; give one, or connection=text")
+        return None
+    if spec is None:
+        raise ValueError(
+            f"rows.{name}: output_projector={row.output_projector} with nothing to project to; give a decoder, or "
+            "the length and dim of a conditioning that was computed ahead"
+        )
+    projector: OutputProjector = make("output_projector", row.output_projector, llm_dim=llm_dim, spec=spec)
+    return projector

@@ -22,6 +22,9 @@ class Encoder(nn.Module, ABC):
     dim: int
     modalities: tuple[str, ...]
 
+    def load(self) -> None:
+        """Brings the weights; an encoder that has none has nothing to do."""
+
     @abstractmethod
     def preprocess(self, modality: str) -> Preprocess:
         """What data workers do to a decoded item; its ``output_shape`` is the item's shape in ``forward``."""
@@ -53,6 +56,9 @@ class LLM(nn.Module, ABC):
     dim: int
     tokenizer_json: str
     template: str
+
+    def load(self) -> None:
+        """Brings the weights; an LLM that begins untrained has nothing to do."""
 
     @abstractmethod
     def add_tokens(self, num_tokens: int) -> None:
@@ -92,7 +98,7 @@ class ConditioningSpec:
 
 
 class OutputProjector(nn.Module, ABC):
-    """Turns the LLM's states at the signal tokens into a decoder's conditioning."""
+    """Turns the LLM's states at the signal tokens into a decoder's conditioning. Made from ``llm_dim`` and ``spec``."""
 
     @abstractmethod
     def forward(self, states_NSD: Tensor, embeddings_NSD: Tensor) -> Tensor:
@@ -106,8 +112,8 @@ class Decoder(nn.Module, ABC):
     spec: ConditioningSpec
 
     @abstractmethod
-    def load(self) -> None:
-        """Brings the weights, in fp32, frozen and in eval mode."""
+    def load(self, captions_only: bool = False) -> None:
+        """Brings the weights, in fp32, frozen and in eval mode; with ``captions_only`` what ``condition`` needs."""
 
     @abstractmethod
     def condition(self, captions: Sequence[str]) -> Tensor:

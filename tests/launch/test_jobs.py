@@ -96,7 +96,17 @@ def test_clean_environment_keeps_the_rest():
     ],
 )
 def test_an_objective_is_one_of_the_metrics_that_the_run_gives(objective, val_every, faults):
-    assert list(jobs.objective_faults({"objective": objective, "stage": {"val_every": val_every}})) == faults
+    rows = {"image": {"output_projector": "transformer"}, "audio": {"output_projector": None}}
+    stage = {"val_every": val_every, "writes": False}
+    assert list(jobs.objective_faults({"objective": objective, "stage": stage, "rows": rows})) == faults
+
+
+def test_what_a_stage_writes_can_be_an_objective():
+    rows = {"image": {"output_projector": "transformer"}, "audio": {"output_projector": None}}
+    config = {"objective": "train/audio/align", "stage": {"val_every": 5, "writes": True}, "rows": rows}
+    assert list(jobs.objective_faults(config | {"objective": "val/image/align"})) == []
+    (fault,) = jobs.objective_faults(config)
+    assert fault.startswith("train/audio/align".join(("objective=", ": no such metric")))
 
 
 def test_no_objective_leaves_nothing(tmp_path):

@@ -12,8 +12,9 @@ def test_a_batch_on_the_gpu_gives_the_loss_of_the_cpu():
     parts = assembled(ROWS)
     messages = (user(Media("image", member="x"), Media("audio", member="y"), "what?"), assistant("a red ring"))
     batch = collate([[sample(parts.vocabulary, parts.preprocess, "k", *messages)]], parts.vocabulary, dummies(parts))
-    on_cpu, count = parts.model(batch)["text"]
-    on_gpu, same = parts.model.cuda()(batch.to("cuda"))["text"]
+    model = parts.model()
+    on_cpu, count = model(batch)["text"]
+    on_gpu, same = model.cuda()(batch.to("cuda"))["text"]
     assert count == same
     torch.testing.assert_close(on_gpu.cpu(), on_cpu, rtol=1e-3, atol=1e-3)
 

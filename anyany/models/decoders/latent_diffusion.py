@@ -71,8 +71,10 @@ class LatentDiffusion(Decoder):
     def decode(self, latents: Tensor) -> Tensor:
         """Latents ``[N, Z...]`` to media ``[N, ...]``."""
 
-    def load(self) -> None:
+    def load(self, captions_only: bool = False) -> None:
         for name, kind in self.networks().items():
+            if captions_only and name != "text_encoder":
+                continue
             setattr(self, name, kind.from_pretrained(_part(self.folder, name), use_safetensors=True).float())
         self.requires_grad_(False)
         self.eval()
@@ -136,7 +138,7 @@ class LatentDiffusion(Decoder):
 
     @property
     def device(self) -> torch.device:
-        return next(self.unet.parameters()).device
+        return next(self.text_encoder.parameters()).device
 
 
 class ClipConditioned(LatentDiffusion):

@@ -149,14 +149,14 @@ def test_numbers_can_be_changed_on_loading(tmp_path):
     model.save_pretrained(tmp_path / "less")
     assert set(json.loads((tmp_path / "less" / "config.json").read_text())) >= {"vision", "features", "clip_s"}
     with pytest.raises(ValueError, match=r"missing: .*imu.head.linear.weight.*text.stem.tokens.weight"):
-        ImageBind(**SMALL).load(tmp_path / "less")
+        ImageBind(**SMALL).load_folder(tmp_path / "less")
 
 
 def test_loading_into_one_that_exists_keeps_what_trains(tmp_path):
     small().save_pretrained(tmp_path)
     model = ImageBind(**SMALL)
     model.vision.requires_grad_(False)
-    model.load(tmp_path)
+    model.load_folder(tmp_path)
     assert {n.partition(".")[0] for n, p in model.named_parameters() if not p.requires_grad} == {"vision"}
     torch.testing.assert_close(model.embed(small_values("imu"), "imu"), small().embed(small_values("imu"), "imu"))
 
@@ -182,7 +182,7 @@ def test_folders_that_are_none_are_told(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"config\.json: no such file; name a folder with config\.json and"):
         ImageBind.from_pretrained(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"model\.safetensors: no such file"):
-        small().load(tmp_path)
+        small().load_folder(tmp_path)
     (tmp_path / "config.json").write_text('{"vision": {}, "num_experts": 4}')
     with pytest.raises(ValueError, match=r"ImageBind takes no num_experts; correct config\.json"):
         ImageBind.from_pretrained(tmp_path)

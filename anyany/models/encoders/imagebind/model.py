@@ -148,10 +148,10 @@ class ImageBind(Encoder):
             raise ValueError(f"{folder}: ImageBind takes no {', '.join(sorted(unknown))}; correct {files.CONFIG}")
         with torch.device("meta"):
             model = cls(**config)
-        model.load(folder, dtype)
+        model.load_folder(folder, dtype)
         return model
 
-    def load(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
+    def load_folder(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Takes a folder's weights in ``dtype``, whatever they are stored in, and its tokenizer; goes into eval mode.
 
         Raises:

@@ -1,0 +1,37 @@
+"""ImageBind from where its weights lie."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anyany.models.encoders.imagebind import files
+from anyany.models.encoders.imagebind.model import ImageBind
+
+HUGE: dict[str, Any] = {"vision": {}, "audio": {}}  # the published numbers are the branches' own
+
+
+class PretrainedImageBind(ImageBind):
+    """Numbers first, weights with ``load``, frozen and in eval mode. Only what media need is built.
+
+    Args:
+        weights: a folder that ``save_pretrained`` wrote, or the file ``imagebind_huge.pth`` as it was published.
+        numbers: those of ``ImageBind`` in place of the folder's, for instance ``features="joint"``.
+    """
+
+    def __init__(self, weights: str | Path, **numbers: Any):
+        path = Path(weights)
+        published = path.suffix == ".pth"
+        config = HUGE if published else files.read_config(path)
+        without = dict.fromkeys(("text", "depth", "thermal", "imu"))
+        with torch.device("meta"):
+            super().__init__(**{**config, **without, **numbers})
+        self.weights, self.is_published = path, published
+        self.requires_grad_(False)
+
+    def load(self) -> None:
+        if self.is_published:
+            self.load_official(torch.load(self.weights, map_location="cpu", weights_only=True))
+        else:
+            self.load_folder(self.weights)
+        self.requires_grad_(False)

@@ -1,0 +1,178 @@
+"""What the model reads out of the LLM's states. The LLM here is a plain one, whose states tell their own position."""
+
+import pytest
+import torch
+from torch import nn
+
+from anyany.messages.collate import Sample, collate
+from anyany.messages.render import render
+from anyany.messages.types import Media, assistant, user
+from anyany.models.anyany import AnyToAny
+from anyany.models.contracts import ConditioningSpec
+from tests.models.test_assemble import WRITES, assembled, dummies, item
+
+SPECS = {"image": ConditioningSpec(5, 8), "video": ConditioningSpec(3, 4), "audio": ConditioningSpec(1, 6, True)}
+SIGNALS = {"image": 2, "video": 5, "audio": 1}
+
+
+def media(name, caption=None):
+    return Media(name, member="x", caption=caption)
+
+
+CONVERSATIONS = {
+    "before": (user(media("image"), "like this"), assistant("sure", media("image", "a"))),
+    "in the middle": (user("x"), assistant("here", media("video", "b"), "and", user("y").content[0])),
+    "at the very end": (user(media("audio"), media("video"), "go on"), assistant(media("audio", "c"))),
+    "several": (user("x"), assistant(media("image", "d"), media("audio", "e"), "then", media("image", "f"))),
+    "in turns": (user("x"), assistant(media("image", "g")), user(media("image")), assistant(media("image", "h"))),
+    "none": (user(media("image")), assistant("a ring")),
+}
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return assembled(WRITES)
+
+
+@pytest.fixture(scope="module")
+def samples(parts):
+    torch.manual_seed(1)
+    rendered = {name: render(messages, parts.vocabulary) for name, messages in CONVERSATIONS.items()}
+    return {n: Sample("s", n, r, [item(parts.preprocess[m.modality]) for m in r.media]) for n, r in rendered.items()}
+
+
+def batch_of(parts, rows):
+    """Rows of samples, with a conditioning for each caption."""
+    batch = collate(rows, parts.vocabulary, dummies(parts))
+    for name, target in batch.targets.items():
+        given = (
+            torch.stack([wanted(name, c) for c in target.captions]) if target.captions else wanted(name, "")[None][:0]
+        )
+        object.__setattr__(target, "conditioning_NLD", given)
+    return batch
+
+
+def wanted(name, caption):
+    drawn = torch.randn(SPECS[name].length, SPECS[name].dim, generator=torch.Generator().manual_seed(len(caption) + 7))
+    return nn.functional.normalize(drawn, dim=-1) if SPECS[name].normalised else drawn
+
+
+class Positions(nn.Module):
+    """Gives back the states that it is fed: the sum over signals of state and embedding, told apart by their parts."""
+
+    def forward(self, states_NSD, embeddings_NSD):
+        return torch.cat([states_NSD, embeddings_NSD], dim=-1)
+
+
+class Counting(nn.Module):
+    """An LLM whose state at position t holds t and the id there."""
+
+    def embed(self, ids_BT):
+        return ids_BT[..., None].float().repeat(1, 1, 2)
+
+    def forward(self, embeddings_BTD, position_ids_BT, segment_ids_BT):
+        return torch.stack([torch.arange(embeddings_BTD.shape[1]).expand(embeddings_BTD.shape[:2]), segment_ids_BT], -1)
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_states_are_read_at_the_signal_tokens(parts, samples, name):
+    sample = samples[name]
+    model = AnyToAny({}, SIGNALS, {}, {}, Counting(), {modality: Positions() for modality in SIGNALS})
+    batch = collate([[samples["none"], sample]], parts.vocabulary, dummies(parts))
+    text_BTD = model.llm.embed(batch.input_ids_BT)
+    hidden_BTD = model.llm(text_BTD, batch.position_ids_BT, batch.segment_ids_BT).float()
+    ids, before = sample.rendered.input_ids_T.tolist(), len(samples["none"].rendered)
+    for modality, num_signals in SIGNALS.items():
+        tokens = [parts.vocabulary.token_id(t) for t in parts.vocabulary.rows[modality].layout.signals]
+        firsts = [t for t in range(len(ids)) if ids[t : t + num_signals] == tokens]
+        expected = [
+            [[before + t + s, 1, tokens[s], tokens[s]] for s in range(num_signals)] for t in firsts
+        ]  # position, segment, and the token's own embedding
+        slots_BT = batch.targets[modality].signal_slots_BT
+        made = model.conditioning(modality, hidden_BTD, text_BTD, slots_BT)
+        assert len(firsts) == sum(p.modality == modality for p in sample.rendered.targets)
+        assert made.tolist() == expected
+
+
+def terms_by_loop(model, parts, samples):
+    """Each sample alone; each run of signals by its own positions."""
+    sums, counts = {f"{name}/align": 0.0 for name in SIGNALS}, dict.fromkeys((f"{name}/align" for name in SIGNALS), 0)
+    for sample in samples:
+        batch = batch_of(parts, [[sample]])
+        text_BTD = model.llm.embed(batch.input_ids_BT)
+        hidden_BTD = model.llm(model.fused(text_BTD, batch), batch.position_ids_BT, batch.segment_ids_BT)
+        ids = sample.rendered.input_ids_T.tolist()
+        for part in sample.rendered.targets:
+            name, tokens = part.modality, parts.vocabulary.rows[part.modality].layout.signals
+            first = ids.index(parts.vocabulary.token_id(tokens[0]))
+            run = slice(first, first + len(tokens))
+            ids[first] = -1  # the next run of this modality is a later one
+            made_LD = model.output_projectors[name](hidden_BTD[:, run], text_BTD[:, run])[0]
+            pairs = zip(made_LD, wanted(name, part.caption), strict=True)
+            distances = [((made - want) ** 2).sum().sqrt() for made, want in pairs]
+            sums[f"{name}/align"] += sum(distances) / len(distances)
+            counts[f"{name}/align"] += 1
+    return sums, counts
+
+
+def test_terms_equal_a_plain_loop_however_samples_are_laid_out(parts, samples):
+    model, one = parts.model().eval(), list(samples.values())
+    sums, counts = terms_by_loop(model, parts, one)
+    assert counts == {"image/align": 5, "video/align": 1, "audio/align": 2}
+    for rows in ([one], [[sample] for sample in one], [one[:3], one[3:]], [one[::-1], []]):
+        terms = model(batch_of(parts, rows))
+        assert {name: count for name, (_, count) in terms.items() if name != "text"} == counts
+        for name, expected in sums.items():
+            torch.testing.assert_close(terms[name][0], expected, rtol=1e-5, atol=1e-4)
+
+
+def gradients(model, batches):
+    model.zero_grad()
+    counts = {}
+    for batch in batches:
+        for name, (total, count) in model(batch).items():
+            total.backward(retain_graph=True)
+            counts[name] = counts.get(name, 0) + count
+    return counts, {name: p.grad.clone() for name, p in model.named_parameters()}
+
+
+def test_one_batch_and_its_halves_give_the_same_gradients(parts, samples):
+    model, one = parts.model(), list(samples.values())
+    counts, whole = gradients(model, [batch_of(parts, [one])])
+    for halves in ([one[:2], one[2:]], [one[:5], one[5:]], [one[:-1], [one[-1]], []]):
+        same, parted = gradients(model, [batch_of(parts, [half]) for half in halves])
+        assert same == counts
+        for name, gradient in whole.items():
+            torch.testing.assert_close(parted[name], gradient, rtol=1e-4, atol=1e-4, msg=name)
+
+
+def test_every_parameter_has_a_gradient_where_nothing_is_asked_for(parts, samples):
+    model = parts.model()
+    model.zero_grad()
+    terms = model(batch_of(parts, [[samples["none"]]]))
+    assert {name: (t.item(), n) for name, (t, n) in terms.items() if n == 0} == {
+        f"{name}/align": (0.0, 0) for name in SIGNALS
+    }
+    sum(total for total, _ in terms.values()).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+    assert all(p.grad.abs().sum() == 0 for p in model.output_projectors.parameters())
+
+
+def test_the_conditioning_is_normalised_where_the_decoders_is(parts, samples):
+    model = parts.model()
+    batch = batch_of(parts, [list(samples.values())])
+    text_BTD = model.llm.embed(batch.input_ids_BT)
+    hidden_BTD = model.llm(model.fused(text_BTD, batch), batch.position_ids_BT, batch.segment_ids_BT)
+    made = {n: model.conditioning(n, hidden_BTD, text_BTD, batch.targets[n].signal_slots_BT) for n in SIGNALS}
+    torch.testing.assert_close(made["audio"].norm(dim=-1), torch.ones(2, 1))
+    assert (made["image"].norm(dim=-1) - 1).abs().max() > 1e-3
+
+
+def test_a_medium_that_is_read_changes_what_is_asked_for_after_it(parts, samples):
+    from dataclasses import replace
+
+    model, one = parts.model().eval(), samples["before"]
+    other = replace(one, values=[item(parts.preprocess["image"])])
+    with torch.no_grad():
+        (first, _), (second, _) = (model(batch_of(parts, [[s]]))["image/align"] for s in (one, other))
+    assert abs(first - second) > 1e-6
