@@ -3,7 +3,7 @@
 Shape letters: B rows, T tokens of a row.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from data_prep.parts.measures import NUMBER
 from data_prep.parts.pools import TRAINED_ON
 from data_prep.parts.tokenizers import llm_tokenizer
 from data_prep.parts.training import Draw
-from data_prep.parts.words import ASKING, SHARES, text_sample
+from data_prep.parts.words import text_sample
 
 NAME = "llama"
 TEMPLATE = "tiny"
@@ -39,7 +39,7 @@ PROMPT_WEIGHT = 0.1  # of the tokens of requests, most of which nothing can fore
 RECIPE = {
     "model": "the next token of conversations of all kinds, half of what is said of scenes in made-up words; tokens of "
     "requests count a tenth",
-    "asking": "the same with more questions, the learning rate raised once more",
+    "asking": "three of five conversations are quizzes about one scene, mostly for yes or no; the rest as before",
 }
 END = TEMPLATES[TEMPLATE].after["assistant"]
 MAX_REPLY = 40  # tokens; the longest right reply has about 25
@@ -52,7 +52,7 @@ def train(job: Job) -> float:
     model = LlamaForCausalLM.from_pretrained(start, use_safetensors=True, attn_implementation="sdpa")
     tokenizer_json = tokenizer.backend_tokenizer.to_str()
     seconds = job.run(TextRecipe(model, tokenizer_json))
-    seconds += job.run(TextRecipe(model, tokenizer_json, "asking", ASKING, steps=5000))
+    seconds += job.run(TextRecipe(model, tokenizer_json, "asking", quizzes=0.6, steps=4000))
     model.cpu().half().save_pretrained(job.out / NAME)
     tokenizer.save_pretrained(job.out / NAME)
     return seconds
@@ -123,12 +123,12 @@ class TextRecipe:
         model: LlamaForCausalLM,
         tokenizer_json: str,
         name: str = "model",
-        shares: Mapping[str, int] = SHARES,
+        quizzes: float = 0.0,
         steps: int = 7000,
         rows: int = 12,
         learning_rate: float = 2e-3,
     ):
-        self.name, self.module, self.shares = f"{NAME}/{name}", model, shares
+        self.name, self.module, self.quizzes = f"{NAME}/{name}", model, quizzes
         self.steps, self.rows, self.learning_rate = steps, rows, learning_rate
         self.identity = f"{steps} steps of {rows} rows of {ROW_TOKENS}"
         self.vocabulary = Vocabulary(tokenizer_json, TEMPLATE, {})
@@ -154,7 +154,7 @@ class TextRecipe:
         """ids, labels, positions and segments [T] of samples drawn until the next one does not fit."""
         samples: list[Rendered] = []
         while True:
-            sample = render(text_sample(rng, self.shares), self.vocabulary)
+            sample = render(text_sample(rng, self.quizzes), self.vocabulary)
             if sum(map(len, samples)) + len(sample) > ROW_TOKENS:
                 return self._packed(samples)
             samples.append(sample)

@@ -15,10 +15,12 @@ from data_prep.parts.invented import invented
 from data_prep.parts.pools import INT16_MAX, Pool
 from data_prep.parts.training import Draw
 
-# Samples; each with a hop of a quarter. Steady frames give tones at multiples of the frame rate, 50 Hz: a window that
-# tells frequencies nearer than that apart calls the nearest tone there is as wrong as none, and teaches a mumble.
-WINDOWS = (128, 256, 512, 1024)
+# Samples; each with a hop of a quarter. Of steady frames a vocoder makes multiples of the frame rate, 50 Hz, and it
+# cannot tell where in a wide band a partial lies. A window that tells such frequencies apart finds the nearest partial
+# as wrong as none, and harmonics fall silent: with 1,024 samples all that lie above the first, with 256 far fewer.
+WINDOWS = (64, 128, 256)
 LOGARITHMIC = 2.0  # weight of the distance of logarithms, which weak harmonics weigh as much in as strong ones
+QUIET = 0.2  # of the loudest sound's norm, below which a sound weighs less: between events there is noise alone
 INVENTED = 1 / 3  # of the sounds
 OCTAVES = 0.4  # of a change of speed, up and down; pitches lie 1.3 apart
 FLOOR = 0.1  # of magnitudes before the logarithm: above the background noise, which nothing can foresee
@@ -73,12 +75,13 @@ def varied(sounds_NS: Tensor, draw: Draw) -> Tensor:
 
 
 def spectral_distance(made_NS: Tensor, wanted_NS: Tensor) -> dict[str, Tensor]:
-    """Means over windows of the relative distance of magnitudes and of the distance of their logarithms."""
+    """Means over windows of each sound's relative distance of magnitudes, and of the distance of their logarithms."""
     relative, logarithmic = [], []
     for window in WINDOWS:
         made, wanted = (_magnitudes(sounds, window) for sounds in (made_NS, wanted_NS))
-        relative.append((made - wanted).norm() / wanted.norm().clamp(min=1e-6))
-        logarithmic.append((made.clamp(min=FLOOR).log() - wanted.clamp(min=FLOOR).log()).abs().mean())
+        apart_N, whole_N = (values.flatten(1).norm(dim=1) for values in (made - wanted, wanted))
+        relative.append((apart_N / whole_N.clamp(min=QUIET * whole_N.max())).mean())
+        logarithmic.append(((made + FLOOR).log() - (wanted + FLOOR).log()).abs().mean())
     return {"relative": torch.stack(relative).mean(), "logarithmic": LOGARITHMIC * torch.stack(logarithmic).mean()}
 
 

@@ -13,7 +13,7 @@ from anyany.microworld.texts import KINDS
 from anyany.seeds import rng_of
 from data_prep.parts import words
 from data_prep.parts.pools import TRAINED_ON
-from data_prep.parts.words import ASKING, COMPARISONS, DISGUISED, SHARES, captions, disguised, say, text_sample
+from data_prep.parts.words import COMPARISONS, DISGUISED, SHARES, captions, disguised, say, text_sample
 from tests.microworld.scan import scan
 
 NUM = 2_000
@@ -30,8 +30,7 @@ def texts_of(messages):
     return [part.text for message in messages for part in message.content if isinstance(part, Text)]
 
 
-@pytest.mark.parametrize("shares", [SHARES, ASKING])
-def test_texts_hold_no_novel_pair(record_property, monkeypatch, shares):
+def test_texts_hold_no_novel_pair(record_property, monkeypatch):
     rng, kinds, plain, compared = rng_of("words", "texts"), Counter(), [], 0
     for name, kind in KINDS.items():
         monkeypatch.setitem(words.KINDS, name, replace(kind, draw=partial(count_and_draw, kinds, name, kind.draw)))
@@ -39,7 +38,7 @@ def test_texts_hold_no_novel_pair(record_property, monkeypatch, shares):
     monkeypatch.setattr(words, "disguised", lambda messages, rng: plain.append(messages) or keep(messages, rng))
     for _ in range(NUM):
         drawn = kinds.total()
-        messages = text_sample(rng, shares)
+        messages = text_sample(rng)
         compared += kinds.total() == drawn
         texts = "\n".join(texts_of(messages))
         assert not scan(texts), texts
@@ -49,8 +48,8 @@ def test_texts_hold_no_novel_pair(record_property, monkeypatch, shares):
             assert not text_novel_pairs("\n".join(texts_of(plain.pop()))), texts
     record_property("found", f"{len(kinds)} kinds of text that a language model learns from")
     assert compared / NUM == pytest.approx(COMPARISONS, abs=0.04)
-    num, total = NUM - compared, sum(shares.get(name, 1) for name in KINDS)
-    assert kinds == pytest.approx({name: num * shares.get(name, 1) / total for name in KINDS}, rel=0.35)
+    num, total = NUM - compared, sum(SHARES.get(name, 1) for name in KINDS)
+    assert kinds == pytest.approx({name: num * SHARES.get(name, 1) / total for name in KINDS}, rel=0.35)
 
 
 def count_and_draw(counts, name, draw, *arguments):
