@@ -7,6 +7,7 @@ the LLM (D_llm) or of a conditioning, K rows of an item, B batch, T tokens, S si
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -71,6 +72,16 @@ class LLM(nn.Module, ABC):
     @abstractmethod
     def forward(self, embeddings_BTD: Tensor, position_ids_BT: Tensor, segment_ids_BT: Tensor) -> Tensor:
         """Last hidden states ``[B, T, D]``; a token sees itself and earlier ones of its segment."""
+
+    @abstractmethod
+    def extend(
+        self, embeddings_BTD: Tensor, position_ids_BT: Tensor, visible_BS: Tensor, cache: Any = None
+    ) -> tuple[Tensor, Any]:
+        """States ``[B, T, D]`` of rows' next T tokens, and what to give with the tokens after them.
+
+        Args:
+            visible_BS: which of all tokens so far, these among them, take part; padding does not.
+        """
 
     @abstractmethod
     def head(self, hidden_PD: Tensor) -> Tensor:

@@ -3,18 +3,19 @@
 Shape letters: B batch, T tokens, D width, A added tokens, P positions.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel
 
-from anyany.models.contracts import LLM
+from anyany.models.llms.cached import TransformersLLM
 from anyany.models.llms.tokenizers import byte_level
-from anyany.ops.packing import segment_mask
 
 _NUM_BYTES = 256
 
 
-class Llama(LLM):
+class Llama(TransformersLLM):
     """Hugging Face's Llama over bytes, with input and output embeddings tied."""
 
     tokenizer_json = byte_level()
@@ -49,13 +50,9 @@ class Llama(LLM):
     def embed(self, input_ids_BT: Tensor) -> Tensor:
         return nn.functional.embedding(input_ids_BT, self._rows())
 
-    def forward(self, embeddings_BTD: Tensor, position_ids_BT: Tensor, segment_ids_BT: Tensor) -> Tensor:
-        return self.model(
-            inputs_embeds=embeddings_BTD,
-            attention_mask=segment_mask(segment_ids_BT, embeddings_BTD.dtype),
-            position_ids=position_ids_BT,
-            use_cache=False,
-        ).last_hidden_state
+    @property
+    def base(self) -> Any:
+        return self.model
 
     def head(self, hidden_PD: Tensor) -> Tensor:
         return hidden_PD @ self._rows().T

@@ -10,13 +10,12 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from anyany.models.contracts import LLM
-from anyany.ops.packing import segment_mask
+from anyany.models.llms.cached import TransformersLLM
 
 SPREAD = 0.1  # of the rows of new tokens around the mean row, in standard deviations of all rows
 
 
-class PretrainedLLM(LLM):
+class PretrainedLLM(TransformersLLM):
     """Frozen, but for the rows of new tokens, which are parameters of their own.
 
     Models often have more rows than their tokenizer has tokens. Ids begin where the tokenizer ends, so the rows of new
@@ -72,13 +71,9 @@ class PretrainedLLM(LLM):
         added_BTD = nn.functional.embedding((input_ids_BT - self.num_known).clamp(min=0), self.added_AD)
         return torch.where(is_added_BT.unsqueeze(-1), added_BTD.to(known_BTD), known_BTD)
 
-    def forward(self, embeddings_BTD: Tensor, position_ids_BT: Tensor, segment_ids_BT: Tensor) -> Tensor:
-        return self.llm.model(
-            inputs_embeds=embeddings_BTD,
-            attention_mask=segment_mask(segment_ids_BT, embeddings_BTD.dtype),
-            position_ids=position_ids_BT,
-            use_cache=False,
-        ).last_hidden_state
+    @property
+    def base(self) -> Any:
+        return self.llm.model
 
     def head(self, hidden_PD: Tensor) -> Tensor:
         known_PV = self.llm.get_output_embeddings()(hidden_PD)[:, : self.num_known]

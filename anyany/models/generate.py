@@ -1,0 +1,149 @@
+"""Messages in, messages out.
+
+Shape letters: N items, L positions and D width of a conditioning, S tokens of a reply or signals of a run.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from anyany.media.table import Preprocess
+from anyany.messages.collate import Sample, collate
+from anyany.messages.render import render
+from anyany.messages.types import Conversation, Media, Text
+from anyany.messages.vocabulary import TokenLayout, Vocabulary
+from anyany.models.anyany import AnyToAny
+from anyany.models.contracts import Decoder
+from anyany.models.emit import LIKELIEST, Emitted, Sampling, emit
+from anyany.seeds import digest_of
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A medium that a reply asks for: in words, or by states at its signal tokens. Both are [S, D]."""
+
+    modality: str
+    caption: str | None = None
+    states_SD: Tensor | None = None
+    embeddings_SD: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Text and wishes in the order in which they were said; with decoders, media in the place of wishes."""
+
+    parts: tuple[Text | Wish | Media, ...]
+    is_complete: bool = True
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return tuple(part.modality for part in self.parts if not isinstance(part, Text))
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+
+@dataclass(frozen=True)
+class Generator:
+    """What answers: a model, the vocabulary that it is fed with, what is done to media before it, its decoders.
+
+    A modality without a decoder is left a wish.
+    """
+
+    model: AnyToAny
+    vocabulary: Vocabulary
+    preprocess: Mapping[str, Preprocess]
+    decoders: Mapping[str, Decoder] = field(default_factory=dict)
+
+    @torch.no_grad()
+    def __call__(
+        self, conversations: Sequence[Conversation], values: Sequence[Sequence[Tensor]], seeds: Sequence[int],
+        sampling: Sampling = LIKELIEST,
+    ) -> list[Reply]:  # fmt: skip
+        """A reply to each conversation.
+
+        Args:
+            values: the preprocessed media that each conversation's user shows, in order.
+            seeds: one for each conversation, for the LLM and for the decoders; a reply depends on its own alone.
+        """
+        rows = [
+            [Sample("generate", str(index), render(messages, self.vocabulary, reply=True), shown)]
+            for index, (messages, shown) in enumerate(zip(conversations, values, strict=True))
+        ]
+        dummies = {n: torch.zeros(p.output_shape, dtype=p.output_dtype) for n, p in self.preprocess.items()}
+        batch = collate(rows, self.vocabulary, dummies).to(next(self.model.parameters()).device)
+        replies = [read(one, self.vocabulary) for one in emit(self.model, self.vocabulary, batch, seeds, sampling)]
+        return self._drawn(replies, seeds)
+
+    def conditioning(self, modality: str, wishes: Sequence[Wish]) -> Tensor:
+        """``[N, L, D]``: what the decoder consumes for wishes of one modality."""
+        spoken = [wish.caption for wish in wishes if wish.caption is not None]
+        if spoken:
+            return self.decoders[modality].condition(spoken)
+        states, embeddings = (
+            torch.stack([getattr(wish, name) for wish in wishes]) for name in ("states_SD", "embeddings_SD")
+        )
+        made_NLD: Tensor = self.model.output_projectors[modality](states, embeddings)
+        return made_NLD
+
+    def _drawn(self, replies: Sequence[Reply], seeds: Sequence[int]) -> list[Reply]:
+        """The replies with media in place of wishes, all of a modality drawn together."""
+        parts = [list(reply.parts) for reply in replies]
+        for modality, decoder in self.decoders.items():
+            wishes = {
+                (r, p): part for r, row in enumerate(parts) for p, part in enumerate(row)
+                if isinstance(part, Wish) and part.modality == modality
+            }  # fmt: skip
+            if not wishes:
+                continue
+            conditioning_NLD = self.conditioning(modality, list(wishes.values()))
+            made = decoder.generate(conditioning_NLD, [_seed(seeds[r], p) for r, p in wishes])
+            for ((r, p), wish), medium in zip(wishes.items(), made, strict=True):
+                parts[r][p] = Media(modality, tensor=medium.cpu(), caption=wish.caption)
+        return [Reply(tuple(row), reply.is_complete) for row, reply in zip(parts, replies, strict=True)]
+
+
+def read(emitted: Emitted, vocabulary: Vocabulary) -> Reply:
+    """A reply's ids as text and wishes. A run that was cut off at the reply's end is no wish."""
+    layouts = {name: row.layout for name, row in vocabulary.rows.items() if row.layout is not None}
+    firsts = {vocabulary.token_id(layout.tokens[0]): name for name, layout in layouts.items()}
+    parts: list[Text | Wish | Media] = []
+    begun = at = 0  # of the text that is being read; of what is being looked at
+    while at < len(emitted.ids):
+        name = firsts.get(emitted.ids[at])
+        if name is None:
+            at += 1
+            continue
+        parts += _text(emitted.ids[begun:at], vocabulary)
+        at, wish = _wish(name, layouts[name], emitted, at, vocabulary)
+        parts += [wish] if wish else []
+        begun = at
+    return Reply((*parts, *_text(emitted.ids[begun:], vocabulary)), emitted.is_complete)
+
+
+def _text(ids: Sequence[int], vocabulary: Vocabulary) -> list[Text]:
+    text = vocabulary.decode(ids)
+    return [Text(text)] if text else []
+
+
+def _wish(name: str, layout: TokenLayout, emitted: Emitted, at: int, vocabulary: Vocabulary) -> tuple[int, Wish | None]:
+    """(the place behind the run that begins at ``at``, its wish if it is whole)."""
+    ids, first = emitted.ids, at + len(layout.begin)
+    last = first  # of the caption, which may be none
+    if layout.with_caption:
+        closing = vocabulary.token_id((layout.signals + layout.end)[0])
+        last = ids.index(closing, first) if closing in ids[first:] else len(ids)
+    behind = last + len(layout.signals) + len(layout.end)
+    if behind > len(ids):
+        return len(ids), None
+    if layout.with_caption:
+        return behind, Wish(name, caption=vocabulary.decode(ids[first:last]))
+    run = slice(last, last + len(layout.signals))
+    return behind, Wish(name, states_SD=emitted.states_SD[run], embeddings_SD=emitted.embeddings_SD[run])
+
+
+def _seed(seed: int, place: int) -> int:
+    return int.from_bytes(digest_of("reply", seed, place)[:7], "little")
