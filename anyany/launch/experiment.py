@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +84,7 @@ def train(config: Config, run: Path) -> dict[str, float]:
     """Trains the config's stage in the run's folder; gives the last metrics."""
     from anyany.training.fit import checkpoint_of, fit, seed_everything
     from anyany.training.module import TrainingModule
+    from anyany.training.trainable import Trains
 
     seed_everything(config["seed"])
     with _asked_for():
@@ -94,8 +94,10 @@ def train(config: Config, run: Path) -> dict[str, float]:
         log.info("%d steps of %d rows; an epoch draws %d records", data.num_steps, data.global_batch, num_draws)
         checkpoint = checkpoint_of(run, config["resume"])
         model = model_of(config, parts)
-    optimizer = partial(build(config["optimizer"]), lr=config["stage"]["learning_rate"])
-    module = TrainingModule(model, optimizer, build(config["schedule"]), seed=config["seed"])
+        trains = {name: Trains(**rule) for name, rule in config["stage"]["trains"].items()}
+        module = TrainingModule(
+            model, build(config["optimizer"]), trains, build(config["schedule"]), seed=config["seed"]
+        )
     _tell(model, parts, data.sources)
     return fit(
         module,

@@ -59,6 +59,12 @@ class Row(Strict):
     conditioning: Conditioning | None = None  # computed ahead, in place of a decoder
 
 
+class Trains(Strict):
+    parameters: str
+    learning_rate: PositiveFloat
+    from_step: NonNegativeInt = 0
+
+
 class Stage(Strict):
     name: Literal["enc_align", "dec_align", "instruct"]
     reads: bool
@@ -66,6 +72,7 @@ class Stage(Strict):
     max_steps: PositiveInt | None
     max_epochs: PositiveInt | None
     learning_rate: PositiveFloat
+    trains: dict[str, Trains]
     save_every: PositiveInt
     val_every: PositiveInt | None  # None: never
 

@@ -7,7 +7,7 @@ gradients.
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Self
 
 import torch
 from lightning import LightningModule
@@ -20,13 +20,15 @@ from anyany.data.loader import StepBatch
 from anyany.messages.collate import Batch
 from anyany.models.anyany import Term
 from anyany.seeds import digest_of
+from anyany.training.trainable import Trains, hold_back, parameter_groups, train_but_frozen
 
 
 class TrainingModule(LightningModule):
     """Trains ``model``, which maps a batch to loss terms.
 
     Args:
-        optimizer: parameters -> optimizer.
+        optimizer: parameters, or groups of them -> optimizer.
+        trains: what is trained; None is all of it, with the optimizer's own learning rate.
         schedule: step -> factor on the learning rate.
         loss_weights: by term; 1 where none is given.
         max_grad_norm: gradients are scaled down to this norm; None leaves them.
@@ -36,6 +38,7 @@ class TrainingModule(LightningModule):
         self,
         model: nn.Module,
         optimizer: Callable[[Any], Optimizer],
+        trains: Mapping[str, Trains] | None = None,
         schedule: Callable[[int], float] = lambda step: 1.0,
         loss_weights: Mapping[str, float] | None = None,
         max_grad_norm: float | None = 1.0,
@@ -45,13 +48,21 @@ class TrainingModule(LightningModule):
         self.automatic_optimization = False
         self.model = model
         self.make_optimizer, self.schedule = optimizer, schedule
+        self.groups = list(model.parameters()) if trains is None else parameter_groups(model, trains)
         self.loss_weights = dict(loss_weights or {})
         self.max_grad_norm = max_grad_norm
         self.seed = seed
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer([p for p in self.model.parameters() if p.requires_grad])
+        optimizer = self.make_optimizer(self.groups)
         return {"optimizer": optimizer, "lr_scheduler": LambdaLR(optimizer, self.schedule)}
+
+    def train(self, mode: bool = True) -> Self:
+        """What is frozen stays in eval mode."""
+        super().train(mode)
+        if mode:
+            train_but_frozen(self.model)
+        return self
 
     def training_step(self, step: StepBatch, batch_idx: int) -> None:
         self._seed_step(step)
@@ -64,7 +75,7 @@ class TrainingModule(LightningModule):
                 self.manual_backward(self._loss(terms, counts))
             for name, (term, _) in terms.items():
                 sums[name] = sums.get(name, 0.0) + term.item()
-        self._update()
+        self._update(step.index)
         self._log("train", sums, counts)
 
     def validation_step(self, step: StepBatch, batch_idx: int) -> None:
@@ -94,8 +105,9 @@ class TrainingModule(LightningModule):
         ]
         return torch.stack(weighted).sum()
 
-    def _update(self) -> None:
+    def _update(self, step: int) -> None:
         optimizer, scheduler = self.optimizers(), self.lr_schedulers()
+        hold_back(optimizer, step)  # type: ignore[arg-type]
         if self.max_grad_norm is not None:
             self.clip_gradients(optimizer, self.max_grad_norm, "norm")  # type: ignore[arg-type]
         optimizer.step()  # type: ignore[union-attr]

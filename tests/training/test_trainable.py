@@ -1,0 +1,90 @@
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from anyany.training.module import TrainingModule
+from anyany.training.trainable import Trains, counted, hold_back, parameter_groups, train_but_frozen
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoders = nn.ModuleDict({"bind": nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5))})
+        self.projectors = nn.ModuleDict({"linear": nn.Linear(3, 2), "other": nn.Linear(3, 2)})
+        self.llm = nn.Module()
+        self.llm.base = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1))
+        self.llm.dropout = nn.Dropout(0.1)
+        self.llm.added = nn.Parameter(torch.ones(2))
+
+
+TRAINS = {"projectors": Trains("projectors.*", 0.1), "tokens": Trains("llm.added", 0.01, from_step=2)}
+
+
+def test_groups_hold_what_the_patterns_fit_and_all_else_is_frozen():
+    model = Model()
+    projectors, tokens = parameter_groups(model, TRAINS)
+    assert [id(p) for p in projectors["params"]] == [id(p) for p in model.projectors.parameters()]
+    assert [id(p) for p in tokens["params"]] == [id(model.llm.added)]
+    assert (projectors["lr"], tokens["lr"], projectors["from_step"], tokens["from_step"]) == (0.1, 0.01, 0, 2)
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {"llm.added", *(f"projectors.{n}.{p}" for n in ("linear", "other") for p in ("weight", "bias"))}
+    assert counted(model.parameters()) == (12 + 2 * 8 + 6 + 2, 2 * 8 + 2)
+
+
+def test_a_pattern_that_fits_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"stage.trains.lora: no parameter fits 'llm.lora\*'; the model has encoders"):
+        parameter_groups(Model(), {"lora": Trains("llm.lora*", 0.1)})
+
+
+def test_a_parameter_of_two_entries_is_refused():
+    wide = TRAINS | {"llm": Trains("llm.*", 0.1)}
+    with pytest.raises(ValueError, match=r"stage.trains.llm and stage.trains.tokens both train llm.added"):
+        parameter_groups(Model(), wide)
+
+
+def test_what_is_frozen_stays_in_eval_mode():
+    model = Model()
+    module = TrainingModule(model, partial(torch.optim.SGD, lr=1.0), TRAINS)
+    for _ in range(2):
+        module.train()
+        assert {name for name, m in model.named_modules() if not m.training} == {
+            "encoders", "encoders.bind", "encoders.bind.0", "encoders.bind.1", "llm.base", "llm.base.0", "llm.base.1",
+        }  # fmt: skip
+        assert model.llm.dropout.training  # it has no parameters: it follows what it is part of
+        module.eval()
+        assert not any(m.training for m in model.modules())
+    train_but_frozen(model.requires_grad_(False))
+    assert not any(m.training for m in model.modules())
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD])
+def test_before_its_step_nothing_of_a_group_changes(kind):
+    model = Model()
+    optimizer = kind(parameter_groups(model, TRAINS), weight_decay=0.5)
+    tokens, weight = [], []
+    for step in range(4):
+        sum(p.square().sum() for p in model.parameters()).backward()
+        hold_back(optimizer, step)
+        optimizer.step()
+        optimizer.zero_grad()
+        tokens.append(model.llm.added.tolist())
+        weight.append(model.projectors["linear"].weight.tolist())
+    assert tokens[0] == tokens[1] == [1.0, 1.0]
+    assert tokens[1] != tokens[2] != tokens[3]
+    assert len({str(w) for w in weight}) == 4
+
+
+def test_a_group_that_begins_late_begins_as_if_there_had_been_no_step_before():
+    late, fresh = Model(), Model()
+    optimizer = torch.optim.AdamW(parameter_groups(late, {"tokens": Trains("llm.added", 0.01, from_step=3)}))
+    same = torch.optim.AdamW(parameter_groups(fresh, {"tokens": Trains("llm.added", 0.01)}))
+    for step in range(4):
+        late.llm.added.square().sum().backward()
+        hold_back(optimizer, step)
+        optimizer.step()
+        optimizer.zero_grad()
+    fresh.llm.added.square().sum().backward()
+    same.step()
+    assert torch.equal(late.llm.added, fresh.llm.added)
