@@ -15,7 +15,7 @@ LAYERS: list[set[str]] = [
     {"anyany.media"},
     {"anyany.messages"},
     {"anyany.microworld", "anyany.data", "anyany.models"},
-    {"anyany.runs"},
+    {"anyany.runs", "anyany.deltas"},
     {"anyany.evaluation"},
     {"anyany.training", "anyany.chat", "data_prep"},
     {"anyany.launch"},
