@@ -52,6 +52,7 @@ class TrainingModule(LightningModule):
         self.loss_weights = dict(loss_weights or {})
         self.max_grad_norm = max_grad_norm
         self.seed = seed
+        self.strict_loading = False  # checkpoints hold what trains alone; on_load_checkpoint sees that it is just that
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(self.groups)
@@ -63,6 +64,27 @@ class TrainingModule(LightningModule):
         if mode:
             train_but_frozen(self.model)
         return self
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Frozen weights come from their parts."""
+        trained = self._trained()
+        checkpoint["state_dict"] = {n: tensor for n, tensor in checkpoint["state_dict"].items() if n in trained}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """
+        Raises:
+            ValueError: unless the checkpoint holds just what this stage trains.
+        """
+        found, wanted = checkpoint["state_dict"].keys(), self._trained()
+        if found != wanted:
+            raise ValueError(
+                f"the checkpoint lacks {sorted(wanted - found)} and has {sorted(found - wanted)} beside what the stage "
+                "trains; go on with the parts and the stage.trains that it was made with"
+            )
+
+    def _trained(self) -> set[str]:
+        named = self.named_parameters(remove_duplicate=False)  # rows that are tied stand in a state under both names
+        return {name for name, parameter in named if parameter.requires_grad}
 
     def training_step(self, step: StepBatch, batch_idx: int) -> None:
         self._seed_step(step)

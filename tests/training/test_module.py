@@ -10,6 +10,7 @@ from lightning import Trainer
 from anyany.runs import LEDGER
 from anyany.training.callbacks import StreamLedger
 from anyany.training.module import TrainingModule
+from anyany.training.trainable import Trains
 from tests.data.stream_shards import write_stream_shards
 from tests.training.stream_run import SmallModel, data_module
 
@@ -85,3 +86,27 @@ def test_the_logged_loss_is_the_mean_over_the_step(tmp_path, shards):
     terms = [model(batch)["text"] for batch in step.micro_batches]
     mean = sum(total.item() for total, _ in terms) / sum(count for _, count in terms)
     assert module.trainer.callback_metrics["train/text"].item() == pytest.approx(mean, rel=1e-5)
+
+
+def test_checkpoints_hold_what_trains_alone(tmp_path, shards):
+    trains = {"head": Trains("head.*", 0.1)}
+    weights, module, _ = trained(shards, tmp_path, steps=1, trains=trains)
+    module.trainer.save_checkpoint(tmp_path / "c.ckpt")
+    state = torch.load(tmp_path / "c.ckpt", weights_only=True)
+    assert state["state_dict"].keys() == {"model.head.weight", "model.head.bias"}
+    assert len(state["optimizer_states"][0]["param_groups"]) == 1
+    other = TrainingModule(SmallModel(module.model.embed.num_embeddings), partial(torch.optim.SGD, lr=1.0), trains)
+    other.on_load_checkpoint(state)
+    other.load_state_dict(state["state_dict"], strict=False)
+    assert torch.equal(other.model.head.weight, weights["head.weight"])
+
+
+def test_a_checkpoint_of_other_parts_is_refused(tmp_path, shards):
+    _, module, _ = trained(shards, tmp_path, steps=1, trains={"head": Trains("head.*", 0.1)})
+    module.trainer.save_checkpoint(tmp_path / "c.ckpt")
+    state = torch.load(tmp_path / "c.ckpt", weights_only=True)
+    other = TrainingModule(
+        SmallModel(module.model.embed.num_embeddings), partial(torch.optim.SGD, lr=1.0), {"mix": Trains("mix.*", 0.1)}
+    )
+    with pytest.raises(ValueError, match=r"lacks \['model.mix.bias', 'model.mix.weight'\] and has \['model.head"):
+        other.on_load_checkpoint(state)
