@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_prep.files import write_whole
+from anyany.files import write_whole
 from data_prep.parts import PARTS
 
 if TYPE_CHECKING:

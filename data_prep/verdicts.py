@@ -13,9 +13,9 @@ from anyany.data.records import Record, RecordReader
 from anyany.data.scan import ShardHeader
 from anyany.data.store import ShardStore
 from anyany.faults import Fault, UserError
+from anyany.files import write_whole
 from anyany.media.table import MEDIA, MediaSpec, modality_of
 from anyany.messages.types import MessageError, media_of
-from data_prep.files import write_whole
 from data_prep.looking.records import is_conversation
 
 CAPTION_ALONE = "caption_alone"

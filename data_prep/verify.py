@@ -25,7 +25,7 @@ from anyany.data.index import read_headers
 from anyany.data.scan import ShardHeader
 from anyany.data.urls import expand_urls, listed
 from anyany.faults import UserError
-from data_prep.files import write_whole
+from anyany.files import write_whole
 from data_prep.index import counts_of, local
 from data_prep.preparation.command import part
 from data_prep.verdicts import is_unknown, kept, verdict_name, verify_shard

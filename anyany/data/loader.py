@@ -40,6 +40,7 @@ class MicroBatches(Dataset[PackedBatch]):
         self.dummies = {
             name: torch.zeros(p.output_shape, dtype=p.output_dtype) for name, p in samples.preprocess.items()
         }
+        self.dummies |= {n: torch.zeros(c.item_shape, dtype=torch.float16) for n, c in samples.features.items()}
 
     def __getitem__(self, rows: list[Row]) -> PackedBatch:
         return pack_batch(self.batch(rows))

@@ -5,13 +5,15 @@ error.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from anyany.data.feature_cache import FeatureCache
 from anyany.data.order import Ref
 from anyany.data.recipes import TEXT_EXTENSIONS
 from anyany.data.records import Record, RecordFault, RecordReader
+from anyany.data.scan import ShardHeader
 from anyany.data.sources import Source
 from anyany.faults import Fault
 from anyany.media.table import MEDIA, Preprocess
@@ -28,6 +30,8 @@ class SampleReader:
     Args:
         preprocess: by modality, for the media that the LLM reads.
         target_preprocess: by modality, for the targets whose media are wanted; of others the caption is enough.
+        features: by modality, of media that the LLM reads: these are then not decoded.
+        conditioning: by modality, of targets.
     """
 
     sources: Sequence[Source]
@@ -36,6 +40,8 @@ class SampleReader:
     preprocess: Mapping[str, Preprocess]
     max_tokens: int
     target_preprocess: Mapping[str, Preprocess] | None = None
+    features: Mapping[str, FeatureCache] = field(default_factory=dict)
+    conditioning: Mapping[str, FeatureCache] = field(default_factory=dict)
 
     def messages(self, ref: Ref) -> tuple[Record, Conversation]:
         """The record with its text members, and what its source's recipe makes of it."""
@@ -57,23 +63,43 @@ class SampleReader:
             if len(rendered) > self.max_tokens:
                 raise RecordFault("too_long", f"{key}: {len(rendered)} tokens, more than max_tokens={self.max_tokens}")
             values, target_values = self._media(source, ref, rendered)
+            conditioning = _kept(self.conditioning, rendered.targets, source.headers[ref.shard], ref.record)
         except Fault as fault:
             return Hole(source.name, key, fault.kind, str(fault))
         except MessageError as error:
             return Hole(source.name, key, "bad_messages", f"{key}: {error}")
-        return Sample(source.name, key, rendered, values, target_values)
+        return Sample(source.name, key, rendered, values, target_values, conditioning)
 
     def _media(self, source: Source, ref: Ref, rendered: Rendered) -> tuple[list[Tensor], list[Tensor | None]]:
         wanted = self.target_preprocess or {}
         targets = [part for part in rendered.targets if part.modality in wanted]
-        names = {part.member for part in (*rendered.media, *targets) if part.member}
+        known = _kept(self.features, rendered.media, source.headers[ref.shard], ref.record)
+        unknown = [part for part, value in zip(rendered.media, known, strict=True) if value is None]
+        names = {part.member for part in (*unknown, *targets) if part.member}
         members = self.reader.read(source.name, source.urls[ref.shard], ref.record, only=names).members if names else {}
-        values = [_decode(part, members, self.preprocess[part.modality]) for part in rendered.media]
+        values = [
+            _decode(part, members, self.preprocess[part.modality]) if value is None else value
+            for part, value in zip(rendered.media, known, strict=True)
+        ]
         made = [
             _decode(part, members, wanted[part.modality]) if part.modality in wanted else None
             for part in rendered.targets
         ]
         return values, made
+
+
+def _kept(
+    caches: Mapping[str, FeatureCache], parts: Sequence[Media], header: ShardHeader, record: int
+) -> list[Tensor | None]:
+    """What the caches hold of a record's parts; None for a modality that has none."""
+    items = {name: caches[name].read(header, record) for name in {part.modality for part in parts} & caches.keys()}
+    for name, found in items.items():
+        number = sum(part.modality == name for part in parts)
+        if found is None:
+            raise RecordFault("unreadable", f"its {name} could not be read when features were computed")
+        assert len(found) == number, f"{len(found)} cached {name} items for {number} parts"
+    nexts = {name: iter(found) for name, found in items.items() if found is not None}
+    return [next(nexts[part.modality]) if part.modality in nexts else None for part in parts]
 
 
 def _decode(part: Media, members: Mapping[str, bytes], preprocess: Preprocess) -> Tensor:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from anyany.messages.render import IGNORE_INDEX, NO_SLOT, Rendered
-from anyany.messages.types import Media
 from anyany.messages.vocabulary import Vocabulary
 
 X = TypeVar("X")
@@ -28,6 +27,7 @@ class Sample:
     rendered: Rendered
     values: Sequence[Tensor] = ()
     target_values: Sequence[Tensor | None] = ()
+    conditioning: Sequence[Tensor | None] = ()  # of the targets' captions, where it was computed ahead
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Hole:
 
 @dataclass(frozen=True)
 class MediaBatch:
-    values: Tensor  # [N, ...] preprocessed; one dummy item where the batch reads none
+    values: Tensor  # [N, ...] preprocessed, or features [N, L, D]; one dummy item where the batch reads none
     slots_BT: Tensor  # index into the N * K media rows, or NO_SLOT
 
 
@@ -175,19 +175,28 @@ def _media(name: str, rows: Sequence[Sequence[Sample]], width: int, dummy: Tenso
 
 
 def _targets(name: str, rows: Sequence[Sequence[Sample]], width: int) -> TargetBatch:
-    parts: list[Media] = []
-    values: list[Tensor | None] = []
-    for row in rows:
-        for sample in row:
-            made = sample.target_values or [None] * len(sample.rendered.targets)
-            chosen = [(p, v) for p, v in zip(sample.rendered.targets, made, strict=True) if p.modality == name]
-            parts += [part for part, _ in chosen]
-            values += [value for _, value in chosen]
+    samples = [sample for row in rows for sample in row]
+    parts = [part for sample in samples for part in sample.rendered.targets if part.modality == name]
     slots_BT = _join_slots([[sample.rendered.signal_slots.get(name) for sample in row] for row in rows], rows, width)
-    found = [value for value in values if value is not None]
-    if found and len(found) < len(parts):
-        raise ValueError(f"{len(parts)} {name} targets but media for {len(found)}; load all of them or none")
-    return TargetBatch([part.caption for part in parts], slots_BT, _stack(name, found) if found else None)
+    values = _of_targets(name, "media", samples, [sample.target_values for sample in samples])
+    conditioning = _of_targets(name, "conditioning", samples, [sample.conditioning for sample in samples])
+    return TargetBatch([part.caption for part in parts], slots_BT, values, conditioning)
+
+
+def _of_targets(
+    name: str, what: str, samples: Sequence[Sample], given: Sequence[Sequence[Tensor | None]]
+) -> Tensor | None:
+    """``[N, ...]`` of a modality's targets in order of appearance, or None where none of them has it."""
+    chosen = [
+        value
+        for sample, values in zip(samples, given, strict=True)
+        for part, value in zip(sample.rendered.targets, values or [None] * len(sample.rendered.targets), strict=True)
+        if part.modality == name
+    ]
+    found = [value for value in chosen if value is not None]
+    if found and len(found) < len(chosen):
+        raise ValueError(f"{len(chosen)} {name} targets but {what} for {len(found)}; load all of them or none")
+    return _stack(name, found) if found else None
 
 
 def _join_slots(slots: list[list[Any]], rows: Sequence[Sequence[Sample]], width: int) -> Tensor:

@@ -20,6 +20,7 @@ class AnyToAny(nn.Module):
     Args:
         inputs: by modality, the names of its encoder and its input projector; a part that several rows name is one.
         outputs: by modality, the number of its signal tokens, whose states its output projector reads.
+        encoders: a row whose encoder is not among them is fed features in place of media.
         output_projectors: by modality.
     """
 
@@ -46,17 +47,18 @@ class AnyToAny(nn.Module):
         terms = {"text": next_token_loss(hidden_BTD, batch.labels_BT, self.llm.head)}
         for name in self.outputs:
             target = batch.targets[name]
-            assert target.conditioning_NLD is not None, f"{name}: targets without the conditioning to align with"
             made_NLD = self.conditioning(name, hidden_BTD, text_BTD, target.signal_slots_BT)
-            terms[f"{name}/align"] = alignment_loss(made_NLD, target.conditioning_NLD)
+            wanted_NLD = target.conditioning_NLD if target.captions else made_NLD.detach()
+            assert wanted_NLD is not None, f"{name}: targets without the conditioning to align with"
+            terms[f"{name}/align"] = alignment_loss(made_NLD, wanted_NLD)
         return terms
 
     def fused(self, text_BTD: Tensor, batch: Batch) -> Tensor:
         """The text's embeddings with the media's rows at their slots."""
         for name, (encoder, input_projector) in self.inputs.items():
             media = batch.media[name]
-            features_NLD = self.encoders[encoder](media.values, name)
-            rows_NKD = self.input_projectors[input_projector](features_NLD)
+            features_NLD = self.encoders[encoder](media.values, name) if encoder in self.encoders else media.values
+            rows_NKD = self.input_projectors[input_projector](features_NLD.to(text_BTD.dtype))
             text_BTD = fuse(text_BTD, rows_NKD.flatten(0, 1), media.slots_BT)
         return text_BTD
 

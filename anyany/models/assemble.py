@@ -47,10 +47,14 @@ class Assembled:
     vocabulary: Vocabulary
     preprocess: dict[str, Preprocess]
 
-    def model(self, reads: bool = True, writes: bool = True) -> AnyToAny:
-        """The parts with their weights, without those of a side that is not needed. Decoders stay apart."""
+    def model(self, reads: bool = True, writes: bool = True, encoded: bool = False) -> AnyToAny:
+        """The parts with their weights, without those of a side that is not needed. Decoders stay apart.
+
+        Args:
+            encoded: media come as features, so encoders are not needed either.
+        """
         inputs = self.inputs if reads else {}
-        encoders = {name: self.encoders[name] for name, _ in inputs.values()}
+        encoders = {name: self.encoders[name] for name, _ in inputs.values() if not encoded}
         projectors = {name: self.input_projectors[name] for _, name in inputs.values()}
         outputs = {name: len(self._layout(name).signals) for name in self.output_projectors} if writes else {}
         for encoder in encoders.values():

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from anyany.figures import Figure
-from data_prep.files import write_whole
+from anyany.files import write_whole
 from data_prep.parts.pools import SEED, TRAINED_ON
 
 CARD, FIGURES = "README.md", "figures.json"

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import torch
 
 from anyany.figures import Figure
+from anyany.files import write_whole
 from anyany.models.decoders.latent_diffusion import LatentDiffusion
-from data_prep.files import write_whole
 from data_prep.parts.job import Job
 from data_prep.parts.measures import NUMBER, drawn
 from data_prep.parts.pools import TRAINED_ON

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from data_prep.files import whole
+from anyany.files import whole
 from data_prep.parts import PARTS, WORK
 from data_prep.parts.pools import Pool, pool
 from data_prep.parts.training import Recipe, Training

@@ -23,12 +23,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from anyany.files import whole
 from anyany.media.table import MEDIA, MediaSpec
 from anyany.microworld.levels import LEVELS
 from anyany.microworld.records import make_record
 from anyany.microworld.scenes import Scene, from_json
 from anyany.microworld.turns import EXTENSIONS
-from data_prep.files import whole
 from data_prep.microworld import code_digest
 
 SEED = 0  # the world's, as data_prep.microworld has it by default

@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from anyany.faults import UserError
+from anyany.files import whole
 from anyany.seeds import digest_of, rng_of
-from data_prep.files import whole
 
 SAVE_EVERY_S = 60.0
 WARMUP = 0.03  # of the steps

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_prep.files import write_whole
+from anyany.files import write_whole
 from data_prep.preparation.drafts import Draft, LeftOut, Row
 from data_prep.preparation.media_folder import MediaFolders
 

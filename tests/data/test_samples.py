@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from anyany.data import recipes
+from anyany.data.feature_cache import FeatureCache
 from anyany.data.index import read_index, write_index
 from anyany.data.order import Ref
 from anyany.data.sources import open_source
-from anyany.messages.collate import Hole, Sample
+from anyany.messages.collate import Hole, Sample, collate
 from tests.data.shards import write_shard
 from tests.data.stream_shards import FAULTY, jpeg
 
@@ -116,3 +117,48 @@ def test_a_missing_shard_is_an_error_at_once(samples, tmp_path):
         open_source("a", str(path), samples.sources[0].recipe)
     with pytest.raises(FileNotFoundError):
         replace(samples, sources=[source]).read(Ref(0, 0, 0))
+
+
+def cached(samples, folder):
+    """A cache with features of the first shard's pictures: their means."""
+    cache = FeatureCache(folder, (1, 3))
+    for shard, header in enumerate(samples.sources[0].headers):
+        read = [samples.read(Ref(0, shard, record)) for record in range(header.num_records)]
+        items = [None if isinstance(one, Hole) else [v.float().mean((1, 2))[None] for v in one.values] for one in read]
+        cache.write(header, items)
+    return cache
+
+
+def test_features_stand_in_for_media(samples, tmp_path):
+    known = replace(samples, sources=samples.sources[:1], features={"image": cached(samples, tmp_path)})
+    plain = [samples.read(ref) for ref in all_refs(known)]
+    found = [known.read(ref) for ref in all_refs(known)]
+    assert {type(one) for one in found} == {Sample, Hole}
+    for one, other in zip(plain, found, strict=True):
+        assert one.key == other.key
+        assert type(one) is type(other)
+        if isinstance(one, Sample):
+            assert [v.shape for v in other.values] == [(1, 3)] * len(one.values)
+            for value, feature in zip(one.values, other.values, strict=True):
+                torch.testing.assert_close(feature[0].float(), value.float().mean((1, 2)), rtol=1e-3, atol=0.1)
+
+
+def test_media_that_have_features_are_not_decoded(samples, tmp_path, monkeypatch):
+    known = replace(samples, sources=samples.sources[:1], features={"image": cached(samples, tmp_path)})
+    monkeypatch.setattr("anyany.data.samples._decode", None)
+    assert isinstance(known.read(Ref(0, 0, 0)), Sample)
+    with pytest.raises(TypeError):
+        samples.read(Ref(0, 0, 0))
+
+
+def test_targets_come_with_their_conditioning(samples, tmp_path):
+    sources = [replace(samples.sources[0], recipe=partial(recipes.make_media, modality="image"))]
+    cache = FeatureCache(tmp_path / "c", (2, 4))
+    for header in sources[0].headers:
+        cache.write(header, [[torch.full((2, 4), float(r))] for r in range(header.num_records)])
+    known = replace(samples, sources=sources, conditioning={"image": cache})
+    sample = known.read(Ref(0, 1, 3))
+    assert [c.tolist() for c in sample.conditioning] == [[[3.0] * 4] * 2]
+    batch = collate([[sample], [known.read(Ref(0, 0, 5))]], samples.vocabulary, {})
+    assert batch.targets["image"].conditioning_NLD[:, 0, 0].tolist() == [3.0, 5.0]
+    assert collate([[]], samples.vocabulary, {}).targets["image"].conditioning_NLD is None

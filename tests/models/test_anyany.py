@@ -176,3 +176,22 @@ def test_a_medium_that_is_read_changes_what_is_asked_for_after_it(parts, samples
     with torch.no_grad():
         (first, _), (second, _) = (model(batch_of(parts, [[s]]))["image/align"] for s in (one, other))
     assert abs(first - second) > 1e-6
+
+
+def test_features_in_place_of_media_give_the_same_terms(parts, samples):
+    from dataclasses import replace
+
+    with_media, one = parts.model().eval(), list(samples.values())
+    batch = batch_of(parts, [one])
+    with torch.no_grad():
+        features = {
+            name: replace(media, values=with_media.encoders[parts.inputs[name][0]](media.values, name))
+            for name, media in batch.media.items()
+        }
+        expected = with_media(batch)
+        without = parts.model(encoded=True).eval()
+        found = without(replace(batch, media=features))
+    assert len(without.encoders) == 0
+    for name, (total, count) in expected.items():
+        torch.testing.assert_close(found[name][0], total)
+        assert found[name][1] == count

@@ -1,6 +1,6 @@
 import pytest
 
-from data_prep.files import whole, write_whole
+from anyany.files import whole, write_whole
 from data_prep.parts.job import Job
 
 
