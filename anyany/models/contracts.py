@@ -26,6 +26,10 @@ class Encoder(nn.Module, ABC):
     def load(self) -> None:
         """Brings the weights; an encoder that has none has nothing to do."""
 
+    def digest(self) -> str:
+        """Changes with the weights and with every number; as soon as the encoder is built, loaded or not."""
+        raise NotImplementedError(f"{type(self).__name__} has no digest, so its features cannot be kept; give it one")
+
     @abstractmethod
     def preprocess(self, modality: str) -> Preprocess:
         """What data workers do to a decoded item; its ``output_shape`` is the item's shape in ``forward``."""
@@ -60,6 +64,10 @@ class LLM(nn.Module, ABC):
 
     def load(self) -> None:
         """Brings the weights; an LLM that begins untrained has nothing to do."""
+
+    def digest(self) -> str | None:
+        """Changes with the frozen weights; None where nothing is frozen."""
+        return None
 
     @abstractmethod
     def add_tokens(self, num_tokens: int) -> None:
@@ -125,6 +133,10 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def load(self, captions_only: bool = False) -> None:
         """Brings the weights, in fp32, frozen and in eval mode; with ``captions_only`` what ``condition`` needs."""
+
+    @abstractmethod
+    def digest(self, captions_only: bool = False) -> str:
+        """Changes with the weights and with every number; with ``captions_only`` those that ``condition`` uses."""
 
     @abstractmethod
     def condition(self, captions: Sequence[str]) -> Tensor:

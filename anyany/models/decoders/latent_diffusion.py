@@ -19,7 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from anyany.models.contracts import ConditioningSpec, Decoder, Term
+from anyany.models.weights import digest_of_folder
 from anyany.ops.noise import add_noise, denoising_target
+from anyany.seeds import digest_of
 
 
 class LatentDiffusion(Decoder):
@@ -78,6 +80,11 @@ class LatentDiffusion(Decoder):
             setattr(self, name, kind.from_pretrained(_part(self.folder, name), use_safetensors=True).float())
         self.requires_grad_(False)
         self.eval()
+
+    def digest(self, captions_only: bool = False) -> str:
+        names = ("text_encoder", "tokenizer") if captions_only else (*self.networks(), "tokenizer", "scheduler")
+        numbers = () if captions_only else (self.num_steps, self.guidance)
+        return digest_of(*(digest_of_folder(_part(self.folder, name)) for name in names), *numbers).hex()
 
     @cached_property
     def tokenizer(self) -> Any:

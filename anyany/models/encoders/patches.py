@@ -12,6 +12,7 @@ from torch import Tensor
 
 from anyany.media.table import MediaSpec, Preprocess
 from anyany.models.contracts import Encoder
+from anyany.seeds import digest_of
 
 _HOP_S, _WINDOW_S = 0.01, 0.025
 
@@ -84,6 +85,10 @@ class Patches(Encoder):
         self.spec = MediaSpec(num_frames, sample_rate_hz)
         self.register_buffer("window_S", torch.hann_window(self.window), persistent=False)
         self.register_buffer("mel_MB", mel_bands(num_mels, self.window, sample_rate_hz), persistent=False)
+
+    def digest(self) -> str:
+        numbers = (self.image_px, self.patch_px, self.num_mels, self.hop, self.window, self.num_samples)
+        return digest_of("patches", *numbers, self.spec).hex()
 
     def preprocess(self, modality: str) -> Preprocess:
         picture = (3, self.image_px, self.image_px)

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from anyany.models.llms.cached import TransformersLLM
+from anyany.models.weights import digest_of_folder
 
 SPREAD = 0.1  # of the rows of new tokens around the mean row, in standard deviations of all rows
 
@@ -62,6 +63,9 @@ class PretrainedLLM(TransformersLLM):
         _begin_near(self.added_AD, self.llm.get_input_embeddings().weight[: self.num_known])
         if not self.is_tied:
             _begin_near(self.added_out_AD, self.llm.get_output_embeddings().weight[: self.num_known])
+
+    def digest(self) -> str:
+        return digest_of_folder(self.folder)
 
     def embed(self, input_ids_BT: Tensor) -> Tensor:
         is_added_BT = input_ids_BT >= self.num_known

@@ -7,6 +7,8 @@ import torch
 
 from anyany.models.encoders.imagebind import files
 from anyany.models.encoders.imagebind.model import ImageBind
+from anyany.models.weights import digest_of_files, digest_of_folder
+from anyany.seeds import digest_of
 
 HUGE: dict[str, Any] = {"vision": {}, "audio": {}}  # the published numbers are the branches' own
 
@@ -28,6 +30,10 @@ class PretrainedImageBind(ImageBind):
             super().__init__(**{**config, **without, **numbers})
         self.weights, self.is_published = path, published
         self.requires_grad_(False)
+
+    def digest(self) -> str:
+        weights = digest_of_files([self.weights]) if self.is_published else digest_of_folder(self.weights)
+        return digest_of(weights, self.config()).hex()
 
     def load(self) -> None:
         if self.is_published:

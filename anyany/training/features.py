@@ -1,0 +1,90 @@
+"""Filling the feature cache: what frozen parts give for each shard of the sources, before training.
+
+Shape letters: N items.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from rich.progress import Progress
+from torch import Tensor
+
+from anyany.data.feature_cache import FeatureCache
+from anyany.data.identity import identity
+from anyany.data.order import Ref
+from anyany.data.samples import SampleReader
+from anyany.messages.collate import Sample
+from anyany.seeds import digest_of
+
+BATCH = 64
+log = logging.getLogger(__name__)
+Compute = Callable[[Sequence], Tensor]  # preprocessed media, or captions, to [N, ...]
+Taken = Callable[[Sample, str], list]  # what of a sample is computed on, for a modality
+
+
+def media_of(sample: Sample, modality: str) -> list[Tensor]:
+    parts = zip(sample.rendered.media, sample.values, strict=True)
+    return [value for part, value in parts if part.modality == modality]
+
+
+def captions_of(sample: Sample, modality: str) -> list[str]:
+    """
+    Raises:
+        ValueError: for a target without a caption.
+    """
+    captions = [part.caption for part in sample.rendered.targets if part.modality == modality]
+    if any(caption is None for caption in captions):
+        raise ValueError(f"{sample.source}/{sample.key}: a target without a caption has no conditioning; give it one")
+    return [caption for caption in captions if caption is not None]
+
+
+def cache_of(
+    root: Path, kind: str, modality: str, part_digest: str, told: object, recipes: Sequence, shape: tuple[int, ...]
+) -> FeatureCache:
+    """The cache in the folder for just these numbers.
+
+    Args:
+        told: preprocessing, as text.
+    """
+    digest = digest_of(kind, modality, part_digest, told, *map(identity, recipes)).hex()
+    return FeatureCache(root / kind / f"{modality}-{digest}", shape)
+
+
+@torch.no_grad()
+def fill(samples: SampleReader, caches: Mapping[str, FeatureCache], take: Taken, compute: Mapping[str, Compute]) -> int:
+    """Writes the files that are missing, with progress; returns how many.
+
+    Whatever is read stays as long as a shard: a record that is too long for this run is no hole in the cache.
+    """
+    samples = replace(samples, max_tokens=10**9, features={}, conditioning={})
+    missing = [
+        (index, shard)
+        for index, source in enumerate(samples.sources)
+        for shard, header in enumerate(source.headers)
+        if any(not cache.path(header).exists() for cache in caches.values())
+    ]
+    if not missing:
+        return 0
+    with Progress() as progress:
+        task = progress.add_task(f"computing what {', '.join(caches)} give, once", total=len(missing))
+        for index, shard in missing:
+            _fill_shard(samples, index, shard, caches, take, compute)
+            progress.advance(task)
+    return len(missing)
+
+
+def _fill_shard(
+    samples: SampleReader, index: int, shard: int, caches: Mapping[str, FeatureCache], take: Taken,
+    compute: Mapping[str, Compute],
+) -> None:  # fmt: skip
+    header = samples.sources[index].headers[shard]
+    read = [samples.read(Ref(index, shard, record)) for record in range(header.num_records)]
+    for modality, cache in caches.items():
+        inputs = [take(one, modality) if isinstance(one, Sample) else None for one in read]
+        flat = [value for some in inputs for value in some or ()]
+        batches = (flat[first : first + BATCH] for first in range(0, len(flat), BATCH))
+        made = iter([item for batch in batches for item in compute[modality](batch).cpu()])
+        cache.write(header, [None if some is None else [next(made) for _ in some] for some in inputs])

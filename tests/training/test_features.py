@@ -1,0 +1,102 @@
+from argparse import Namespace
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+from anyany.data import recipes
+from anyany.data.order import Ref
+from anyany.messages.collate import Hole
+from anyany.messages.types import Media, Text
+from anyany.training import features
+from anyany.training.features import cache_of, captions_of, fill, media_of
+from tests.data.stream_shards import write_stream_shards
+from tests.training.stream_run import data_module
+
+
+@pytest.fixture
+def samples(tmp_path):
+    numbers = {"steps": 1, "micro": 1, "workers": 0, "global_batch": 8, "packed": False}
+    data = data_module(Namespace(shards=write_stream_shards(tmp_path / "shards"), run=tmp_path, **numbers))
+    return data.micro_batches(data.sources).samples
+
+
+def means(values):
+    return torch.stack([value.float().mean((1, 2)) for value in values])
+
+
+def all_of(samples):
+    return [
+        samples.read(Ref(index, shard, record))
+        for index, source in enumerate(samples.sources)
+        for shard, size in enumerate(source.shard_sizes)
+        for record in range(size)
+    ]
+
+
+@pytest.mark.parametrize("batch", [1, 4, 64])
+def test_every_item_gets_its_own_features(samples, tmp_path, monkeypatch, batch):
+    monkeypatch.setattr(features, "BATCH", batch)
+    caches = {"image": cache_of(tmp_path / "f", "features", "image", "part", "pre", [], (3,))}
+    assert fill(samples, caches, media_of, {"image": means}) == sum(len(s.headers) for s in samples.sources)
+    assert fill(samples, caches, media_of, {"image": None}) == 0  # nothing is computed twice
+    plain, kept = all_of(samples), all_of(replace(samples, features=caches))
+    compared = 0
+    for one, other in zip(plain, kept, strict=True):
+        assert (one.key, type(one)) == (other.key, type(other))
+        if not isinstance(one, Hole) and one.values:
+            torch.testing.assert_close(torch.stack(list(other.values)).float(), means(one.values), rtol=1e-3, atol=0.1)
+            compared += len(one.values)
+    assert compared > 40
+
+
+def test_what_is_missing_is_filled_alone(samples, tmp_path):
+    caches = {"image": cache_of(tmp_path / "f", "features", "image", "part", "pre", [], (3,))}
+    fill(samples, caches, media_of, {"image": means})
+    header = samples.sources[0].headers[0]
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "f").rglob("*.safetensors")}
+    caches["image"].path(header).unlink()
+    assert fill(samples, caches, media_of, {"image": means}) == 1
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "f").rglob("*.safetensors")}
+    assert after.keys() == before.keys()
+    assert {path for path in after if after[path] != before[path]} == {caches["image"].path(header)}
+
+
+def test_a_sample_that_is_too_long_for_this_run_is_no_hole_in_the_cache(samples, tmp_path):
+    caches = {"image": cache_of(tmp_path / "f", "features", "image", "part", "pre", [], (3,))}
+    fill(replace(samples, max_tokens=20), caches, media_of, {"image": means})
+    assert caches["image"].read(samples.sources[0].headers[0], 0) is not None
+
+
+def test_captions_of_targets_get_their_conditioning(samples, tmp_path):
+    made = [replace(samples.sources[0], recipe=partial(recipes.make_media, modality="image"))]
+    asking = replace(samples, sources=made)
+    cache = cache_of(tmp_path / "f", "conditioning", "image", "part", "", [made[0].recipe], (1, 1))
+    fill(asking, {"image": cache}, captions_of, {"image": lambda c: torch.tensor([[[float(len(t))]] for t in c])})
+    for one in all_of(replace(asking, conditioning={"image": cache})):
+        if not isinstance(one, Hole):
+            assert [c.item() for c in one.conditioning] == [len(t.caption) for t in one.rendered.targets]
+
+
+def test_a_target_without_a_caption_is_refused(samples):
+    one = samples.read(Ref(0, 0, 0))
+    nameless = replace(one, rendered=replace(one.rendered, targets=(Media("image", member="x"),)))
+    with pytest.raises(ValueError, match="a target without a caption has no conditioning"):
+        captions_of(nameless, "image")
+
+
+def test_whatever_decides_the_numbers_decides_the_folder(tmp_path):
+    first = ["features", "image", "part", "pre", [partial(recipes.read_media, modality="image")], (3,)]
+    changes = {0: "conditioning", 1: "video", 2: "other", 3: "pro", 4: [partial(recipes.make_media, modality="image")]}
+    folders = {cache_of(tmp_path, *first).folder}
+    for place, value in changes.items():
+        folders.add(cache_of(tmp_path, *[value if i == place else given for i, given in enumerate(first)]).folder)
+    assert len(folders) == 6
+    assert cache_of(tmp_path, *first).folder in folders
+
+
+def test_text_is_no_medium(samples):
+    one = samples.read(Ref(0, 0, 0))
+    assert not any(isinstance(value, Text) for value in media_of(one, "image"))
+    assert media_of(one, "audio") == []
