@@ -1,7 +1,7 @@
 """ImageBind from where its weights lie."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -18,16 +18,32 @@ class PretrainedImageBind(ImageBind):
 
     Args:
         weights: a folder that ``save_pretrained`` wrote, or the file ``imagebind_huge.pth`` as it was published.
-        numbers: those of ``ImageBind`` in place of the folder's, for instance ``features="joint"``.
+        features, video_clips, video_crops, audio_clips: as in ``ImageBind``; None is the folder's.
+        numbers: others of ``ImageBind`` in place of the folder's.
     """
 
-    def __init__(self, weights: str | Path, **numbers: Any):
+    def __init__(
+        self,
+        weights: str | Path,
+        features: Literal["patches", "joint"] | None = None,
+        video_clips: int | None = None,
+        video_crops: int | None = None,
+        audio_clips: int | None = None,
+        numbers: dict[str, Any] | None = None,
+    ):
         path = Path(weights)
         published = path.suffix == ".pth"
         config = HUGE if published else files.read_config(path)
         without = dict.fromkeys(("text", "depth", "thermal", "imu"))
+        given = {
+            "features": features,
+            "video_clips": video_clips,
+            "video_crops": video_crops,
+            "audio_clips": audio_clips,
+        }
+        changes = {name: value for name, value in given.items() if value is not None}
         with torch.device("meta"):
-            super().__init__(**{**config, **without, **numbers})
+            super().__init__(**{**config, **without, **changes, **(numbers or {})})
         self.weights, self.is_published = path, published
         self.requires_grad_(False)
 
