@@ -6,7 +6,7 @@ another preprocessing never meet it. Files appear whole, so several processes ma
 Shape letters: R records of a shard, M items of all of them, in order; ... is an item's shape.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -25,15 +25,21 @@ UNREADABLE = -1  # in place of a record's number of items: it is read again in i
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """Items of one modality, all of one shape. Picklable: data workers each have one."""
+    """Items of one modality, all of one shape. Picklable: data workers each have one.
+
+    Args:
+        recipes: by source, what its recipe does: it decides which items a record has, and in which order.
+    """
 
     folder: Path
     item_shape: tuple[int, ...]
+    recipes: Mapping[str, str]
 
-    def path(self, header: ShardHeader) -> Path:
-        return self.folder / f"{digest_of(header.url, header.size_bytes, header.digest).hex()}.safetensors"
+    def path(self, source: str, header: ShardHeader) -> Path:
+        told = (header.url, header.size_bytes, header.digest, self.recipes[source])
+        return self.folder / f"{digest_of(*told).hex()}.safetensors"
 
-    def write(self, header: ShardHeader, items: Sequence[Sequence[Tensor] | None]) -> None:
+    def write(self, source: str, header: ShardHeader, items: Sequence[Sequence[Tensor] | None]) -> None:
         """The items of each record in order; None for a record that could not be read. They are stored in fp16."""
         from safetensors.torch import save_file
 
@@ -43,19 +49,20 @@ class FeatureCache:
         if tuple(stacked.shape[1:]) != self.item_shape:
             raise ValueError(f"items of shape {list(stacked.shape[1:])} for a cache of {list(self.item_shape)}")
         self.folder.mkdir(parents=True, exist_ok=True)
-        with whole(self.path(header)) as temporary:
+        with whole(self.path(source, header)) as temporary:
             save_file({"items": stacked.contiguous(), "counts": torch.tensor(counts_R)}, temporary)
 
-    def read(self, header: ShardHeader, record: int) -> Tensor | None:
+    def read(self, source: str, header: ShardHeader, record: int) -> Tensor | None:
         """``[items, ...]`` of a record in fp16; None where it could not be read.
 
         Raises:
             FileNotFoundError: the shard's file is not there.
         """
-        first, count = _places(self.path(header))[record]
+        path = self.path(source, header)
+        first, count = _places(path)[record]
         if count == UNREADABLE:
             return None
-        return _opened(self.path(header)).get_slice("items")[first : first + count]
+        return _opened(path).get_slice("items")[first : first + count]
 
 
 @lru_cache(maxsize=64)

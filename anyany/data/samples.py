@@ -13,7 +13,6 @@ from anyany.data.feature_cache import FeatureCache
 from anyany.data.order import Ref
 from anyany.data.recipes import TEXT_EXTENSIONS
 from anyany.data.records import Record, RecordFault, RecordReader
-from anyany.data.scan import ShardHeader
 from anyany.data.sources import Source
 from anyany.faults import Fault
 from anyany.media.table import MEDIA, Preprocess
@@ -63,7 +62,7 @@ class SampleReader:
             if len(rendered) > self.max_tokens:
                 raise RecordFault("too_long", f"{key}: {len(rendered)} tokens, more than max_tokens={self.max_tokens}")
             values, target_values = self._media(source, ref, rendered)
-            conditioning = _kept(self.conditioning, rendered.targets, source.headers[ref.shard], ref.record)
+            conditioning = _kept(self.conditioning, rendered.targets, source, ref)
         except Fault as fault:
             return Hole(source.name, key, fault.kind, str(fault))
         except MessageError as error:
@@ -73,7 +72,7 @@ class SampleReader:
     def _media(self, source: Source, ref: Ref, rendered: Rendered) -> tuple[list[Tensor], list[Tensor | None]]:
         wanted = self.target_preprocess or {}
         targets = [part for part in rendered.targets if part.modality in wanted]
-        known = _kept(self.features, rendered.media, source.headers[ref.shard], ref.record)
+        known = _kept(self.features, rendered.media, source, ref)
         unknown = [part for part, value in zip(rendered.media, known, strict=True) if value is None]
         names = {part.member for part in (*unknown, *targets) if part.member}
         members = self.reader.read(source.name, source.urls[ref.shard], ref.record, only=names).members if names else {}
@@ -88,11 +87,10 @@ class SampleReader:
         return values, made
 
 
-def _kept(
-    caches: Mapping[str, FeatureCache], parts: Sequence[Media], header: ShardHeader, record: int
-) -> list[Tensor | None]:
+def _kept(caches: Mapping[str, FeatureCache], parts: Sequence[Media], source: Source, ref: Ref) -> list[Tensor | None]:
     """What the caches hold of a record's parts; None for a modality that has none."""
-    items = {name: caches[name].read(header, record) for name in {part.modality for part in parts} & caches.keys()}
+    names = {part.modality for part in parts} & caches.keys()
+    items = {name: caches[name].read(source.name, source.headers[ref.shard], ref.record) for name in names}
     for name, found in items.items():
         number = sum(part.modality == name for part in parts)
         if found is None:

@@ -16,6 +16,7 @@ from anyany.data.feature_cache import FeatureCache
 from anyany.data.identity import identity
 from anyany.data.order import Ref
 from anyany.data.samples import SampleReader
+from anyany.data.sources import Source
 from anyany.messages.collate import Sample
 from anyany.seeds import digest_of
 
@@ -42,15 +43,16 @@ def captions_of(sample: Sample, modality: str) -> list[str]:
 
 
 def cache_of(
-    root: Path, kind: str, modality: str, part_digest: str, told: object, recipes: Sequence, shape: tuple[int, ...]
+    root: Path, kind: str, modality: str, told: Sequence[object], shape: tuple[int, ...], sources: Sequence[Source]
 ) -> FeatureCache:
     """The cache in the folder for just these numbers.
 
     Args:
-        told: preprocessing, as text.
+        kind: ``features`` or ``conditioning``.
+        told: all that decides the numbers beside the items themselves: the part's digest, the preprocessing.
     """
-    digest = digest_of(kind, modality, part_digest, told, *map(identity, recipes)).hex()
-    return FeatureCache(root / kind / f"{modality}-{digest}", shape)
+    recipes = {source.name: identity(source.recipe) for source in sources}
+    return FeatureCache(root / kind / f"{modality}-{digest_of(*told).hex()}", shape, recipes)
 
 
 @torch.no_grad()
@@ -64,7 +66,7 @@ def fill(samples: SampleReader, caches: Mapping[str, FeatureCache], take: Taken,
         (index, shard)
         for index, source in enumerate(samples.sources)
         for shard, header in enumerate(source.headers)
-        if any(not cache.path(header).exists() for cache in caches.values())
+        if any(not cache.path(source.name, header).exists() for cache in caches.values())
     ]
     if not missing:
         return 0
@@ -80,11 +82,12 @@ def _fill_shard(
     samples: SampleReader, index: int, shard: int, caches: Mapping[str, FeatureCache], take: Taken,
     compute: Mapping[str, Compute],
 ) -> None:  # fmt: skip
-    header = samples.sources[index].headers[shard]
+    source = samples.sources[index]
+    header = source.headers[shard]
     read = [samples.read(Ref(index, shard, record)) for record in range(header.num_records)]
     for modality, cache in caches.items():
         inputs = [take(one, modality) if isinstance(one, Sample) else None for one in read]
         flat = [value for some in inputs for value in some or ()]
         batches = (flat[first : first + BATCH] for first in range(0, len(flat), BATCH))
         made = iter([item for batch in batches for item in compute[modality](batch).cpu()])
-        cache.write(header, [None if some is None else [next(made) for _ in some] for some in inputs])
+        cache.write(source.name, header, [None if some is None else [next(made) for _ in some] for some in inputs])

@@ -121,11 +121,11 @@ def test_a_missing_shard_is_an_error_at_once(samples, tmp_path):
 
 def cached(samples, folder):
     """A cache with features of the first shard's pictures: their means."""
-    cache = FeatureCache(folder, (1, 3))
+    cache = FeatureCache(folder, (1, 3), {"pairs": "r"})
     for shard, header in enumerate(samples.sources[0].headers):
         read = [samples.read(Ref(0, shard, record)) for record in range(header.num_records)]
         items = [None if isinstance(one, Hole) else [v.float().mean((1, 2))[None] for v in one.values] for one in read]
-        cache.write(header, items)
+        cache.write("pairs", header, items)
     return cache
 
 
@@ -153,9 +153,9 @@ def test_media_that_have_features_are_not_decoded(samples, tmp_path, monkeypatch
 
 def test_targets_come_with_their_conditioning(samples, tmp_path):
     sources = [replace(samples.sources[0], recipe=partial(recipes.make_media, modality="image"))]
-    cache = FeatureCache(tmp_path / "c", (2, 4))
+    cache = FeatureCache(tmp_path / "c", (2, 4), {"pairs": "r"})
     for header in sources[0].headers:
-        cache.write(header, [[torch.full((2, 4), float(r))] for r in range(header.num_records)])
+        cache.write("pairs", header, [[torch.full((2, 4), float(r))] for r in range(header.num_records)])
     known = replace(samples, sources=sources, conditioning={"image": cache})
     sample = known.read(Ref(0, 1, 3))
     assert [c.tolist() for c in sample.conditioning] == [[[3.0] * 4] * 2]

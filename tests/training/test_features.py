@@ -38,7 +38,7 @@ def all_of(samples):
 @pytest.mark.parametrize("batch", [1, 4, 64])
 def test_every_item_gets_its_own_features(samples, tmp_path, monkeypatch, batch):
     monkeypatch.setattr(features, "BATCH", batch)
-    caches = {"image": cache_of(tmp_path / "f", "features", "image", "part", "pre", [], (3,))}
+    caches = {"image": cache_of(tmp_path / "f", "features", "image", ["part", "pre"], (3,), samples.sources)}
     assert fill(samples, caches, media_of, {"image": means}) == sum(len(s.headers) for s in samples.sources)
     assert fill(samples, caches, media_of, {"image": None}) == 0  # nothing is computed twice
     plain, kept = all_of(samples), all_of(replace(samples, features=caches))
@@ -52,27 +52,29 @@ def test_every_item_gets_its_own_features(samples, tmp_path, monkeypatch, batch)
 
 
 def test_what_is_missing_is_filled_alone(samples, tmp_path):
-    caches = {"image": cache_of(tmp_path / "f", "features", "image", "part", "pre", [], (3,))}
+    caches = {"image": cache_of(tmp_path / "f", "features", "image", ["part", "pre"], (3,), samples.sources)}
     fill(samples, caches, media_of, {"image": means})
     header = samples.sources[0].headers[0]
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "f").rglob("*.safetensors")}
-    caches["image"].path(header).unlink()
+    caches["image"].path(samples.sources[0].name, header).unlink()
     assert fill(samples, caches, media_of, {"image": means}) == 1
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "f").rglob("*.safetensors")}
     assert after.keys() == before.keys()
-    assert {path for path in after if after[path] != before[path]} == {caches["image"].path(header)}
+    assert {path for path in after if after[path] != before[path]} == {
+        caches["image"].path(samples.sources[0].name, header)
+    }
 
 
 def test_a_sample_that_is_too_long_for_this_run_is_no_hole_in_the_cache(samples, tmp_path):
-    caches = {"image": cache_of(tmp_path / "f", "features", "image", "part", "pre", [], (3,))}
+    caches = {"image": cache_of(tmp_path / "f", "features", "image", ["part", "pre"], (3,), samples.sources)}
     fill(replace(samples, max_tokens=20), caches, media_of, {"image": means})
-    assert caches["image"].read(samples.sources[0].headers[0], 0) is not None
+    assert caches["image"].read(samples.sources[0].name, samples.sources[0].headers[0], 0) is not None
 
 
 def test_captions_of_targets_get_their_conditioning(samples, tmp_path):
     made = [replace(samples.sources[0], recipe=partial(recipes.make_media, modality="image"))]
     asking = replace(samples, sources=made)
-    cache = cache_of(tmp_path / "f", "conditioning", "image", "part", "", [made[0].recipe], (1, 1))
+    cache = cache_of(tmp_path / "f", "conditioning", "image", ["part"], (1, 1), made)
     fill(asking, {"image": cache}, captions_of, {"image": lambda c: torch.tensor([[[float(len(t))]] for t in c])})
     for one in all_of(replace(asking, conditioning={"image": cache})):
         if not isinstance(one, Hole):
@@ -86,14 +88,18 @@ def test_a_target_without_a_caption_is_refused(samples):
         captions_of(nameless, "image")
 
 
-def test_whatever_decides_the_numbers_decides_the_folder(tmp_path):
-    first = ["features", "image", "part", "pre", [partial(recipes.read_media, modality="image")], (3,)]
-    changes = {0: "conditioning", 1: "video", 2: "other", 3: "pro", 4: [partial(recipes.make_media, modality="image")]}
-    folders = {cache_of(tmp_path, *first).folder}
-    for place, value in changes.items():
-        folders.add(cache_of(tmp_path, *[value if i == place else given for i, given in enumerate(first)]).folder)
-    assert len(folders) == 6
-    assert cache_of(tmp_path, *first).folder in folders
+def test_whatever_decides_the_numbers_decides_the_place(samples, tmp_path):
+    header, sources = samples.sources[0].headers[0], samples.sources[:1]
+    other = [replace(sources[0], recipe=partial(recipes.make_media, modality="image"))]
+    first = ["features", "image", ["part", "pre"], (3,), sources]
+    changes = {0: "conditioning", 1: "video", 2: ["part", "pro"], 4: other}
+
+    def place(*given):
+        return cache_of(tmp_path, *given).path(sources[0].name, header)
+
+    places = {place(*[changes[i] if i == at else g for i, g in enumerate(first)]) for at in (*changes, None)}
+    assert len(places) == 5
+    assert place(*first) in places
 
 
 def test_text_is_no_medium(samples):
