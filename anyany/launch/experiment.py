@@ -41,7 +41,15 @@ def _row(node: Mapping[str, Any]) -> RowSpec:
 
 def model_of(config: Config, parts: Assembled) -> AnyToAny:
     """The sides that the stage uses, with their weights."""
-    return parts.model(reads=config["stage"]["reads"], writes=config["stage"]["writes"])
+    stage = config["stage"]
+    return parts.model(reads=stage["reads"], writes=stage["writes"], encoded=config["data"]["cache_features"])
+
+
+def prepare(config: Config, parts: Assembled, data: Any) -> None:
+    """What frozen parts give for the stream, computed where it is not yet kept."""
+    from anyany.training import features
+
+    features.prepare(parts, data, "cuda" if config["trainer"]["accelerator"] in ("gpu", "cuda") else "cpu")
 
 
 def sources_of(config: Config, split: str) -> list[Source]:
@@ -59,11 +67,14 @@ def sources_of(config: Config, split: str) -> list[Source]:
 def data_of(config: Config, parts: Assembled, split: str = "train", val_split: str | None = "val") -> Any:
     """The stream over a split."""
     from anyany.training.datamodule import StreamDataModule
+    from anyany.training.features import caches_of
 
     data, stage = dict(config["data"]), config["stage"]
     store = ShardStore(Path(config["paths"]["cache"]) / "shards", round(data.pop("shard_cache_gb") * 2**30))
     sources = sources_of(config, split)
     val_sources = sources_of(config, val_split) if val_split else []
+    encoded = data.pop("cache_features") and stage["reads"]
+    caches = caches_of(Path(config["paths"]["cache"]), parts, [*sources, *val_sources], encoded, stage["writes"])
     # A window of every source stays open: fewer would reopen shards all the time.
     reader = RecordReader(store, max_open=max(16, 2 * data["window_shards"] * len(sources)))
     return StreamDataModule(
@@ -76,6 +87,8 @@ def data_of(config: Config, parts: Assembled, split: str = "train", val_split: s
         max_steps=stage["max_steps"],
         max_epochs=stage["max_epochs"],
         seed=config["seed"],
+        features=caches[0],
+        conditioning=caches[1],
         **data,
     )
 
@@ -93,6 +106,7 @@ def train(config: Config, run: Path) -> dict[str, float]:
         num_draws = sum(data.plan.draws)
         log.info("%d steps of %d rows; an epoch draws %d records", data.num_steps, data.global_batch, num_draws)
         checkpoint = checkpoint_of(run, config["resume"])
+        prepare(config, parts, data)
         model = model_of(config, parts)
         trains = {name: Trains(**rule) for name, rule in config["stage"]["trains"].items()}
         module = TrainingModule(
@@ -122,6 +136,7 @@ def evaluate(config: Config, run: Path, split: str) -> dict[str, float]:
     with _asked_for():
         parts = assembled(config)
         data = data_of(config, parts, val_split=split)
+        prepare(config, parts, data)
         model = model_of(config, parts)
     module = TrainingModule(model, build(config["optimizer"]))
     return validate(module, data, run, config["trainer"])

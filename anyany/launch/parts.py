@@ -5,11 +5,13 @@ The part chosen by a group (``input_projector=mlp``) is in the config, with its 
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -66,11 +68,24 @@ def _node_of(cfg: DictConfig, kind: str, name: str, conf_dir: Path) -> dict[str,
         return _named(chosen)[1]
     if not (conf_dir / kind / f"{name}.yaml").is_file():
         return None
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir.resolve())):
+    with _set_aside(), initialize_config_dir(version_base="1.3", config_dir=str(conf_dir.resolve())):
         node = compose(f"{kind}/{name}")[kind]
     whole = deepcopy(cfg)  # so that the node's interpolations find the rest of the config
     OmegaConf.update(whole, kind, node, merge=False, force_add=True)
     return _named(whole[kind])[1]
+
+
+@contextmanager
+def _set_aside() -> Iterator[None]:
+    """Room for a second Hydra: within a run of the first, which is there again afterwards."""
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().clear()  # another instance: Hydra puts a copy in its place
+        if running is not None:
+            GlobalHydra.instance().initialize(running)
 
 
 def _named(part: DictConfig) -> tuple[str, dict[str, Any]]:

@@ -89,6 +89,7 @@ class Data(Strict):
     num_micro: PositiveInt
     max_tokens: PositiveInt
     packed: bool
+    cache_features: bool
     draws_per_epoch: PositiveInt | None
     block_samples: PositiveInt
     window_shards: PositiveInt

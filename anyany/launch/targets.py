@@ -48,7 +48,10 @@ def build(node: Mapping[str, Any], **more: Any) -> Any:
 
     if faults := list(target_faults(node, "")):
         raise ConfigError(*faults)
-    return instantiate(node, _convert_="all", **more)
+    if not more:
+        return instantiate(node, _convert_="all")
+    # Given along, Hydra would take them for a part of the node and turn a dataclass into a mapping.
+    return instantiate({**node, "_partial_": True}, _convert_="all")(**more)
 
 
 def target_faults(node: Any, where: str, labels: frozenset[str] = frozenset(), target: str = "") -> Iterator[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lightning import LightningDataModule
 
+from anyany.data.feature_cache import FeatureCache
 from anyany.data.lengths import LengthTables
 from anyany.data.loader import FaultGuard, MicroBatches, StepLoader
 from anyany.data.plan import Plan
@@ -23,6 +24,7 @@ class StreamDataModule(LightningDataModule):
         sources: what is trained on; with weights on all of them, or on none (every record once an epoch).
         val_sources: what is validated on, every record once and in order.
         preprocess: by modality, from the rows' encoders.
+        features, conditioning: by modality, what was computed ahead of media that are read, and of targets.
         max_tokens: longest row; a longer sample is left out as a hole.
         global_batch: rows of a step over all ranks and micro-batches.
         num_micro: micro-batches of a step on each rank.
@@ -53,6 +55,8 @@ class StreamDataModule(LightningDataModule):
         window_shards: int = 8,
         num_workers: int = 2,
         max_fault_rate: float = 0.05,
+        features: Mapping[str, FeatureCache] | None = None,
+        conditioning: Mapping[str, FeatureCache] | None = None,
     ):
         super().__init__()
         if (max_steps is None) == (max_epochs is None):
@@ -67,6 +71,7 @@ class StreamDataModule(LightningDataModule):
         self.max_steps, self.max_epochs, self.draws_per_epoch = max_steps, max_epochs, draws_per_epoch
         self.seed, self.block_samples, self.window_shards = seed, block_samples, window_shards
         self.num_workers, self.max_fault_rate = num_workers, max_fault_rate
+        self.features, self.conditioning = dict(features or {}), dict(conditioning or {})
 
     @cached_property
     def plan(self) -> Plan:
@@ -109,8 +114,18 @@ class StreamDataModule(LightningDataModule):
 
     def micro_batches(self, sources: Sequence[Source], width: int | None = None) -> MicroBatches:
         """Rows of references to batches, for one rank's workers; ``width`` pads every row to so many tokens."""
-        samples = SampleReader(sources, self.reader, self.vocabulary, self.preprocess, self.max_tokens)
-        return MicroBatches(samples, width)
+        return MicroBatches(self.samples(sources), width)
+
+    def samples(self, sources: Sequence[Source]) -> SampleReader:
+        return SampleReader(
+            sources,
+            self.reader,
+            self.vocabulary,
+            self.preprocess,
+            self.max_tokens,
+            features=self.features,
+            conditioning=self.conditioning,
+        )
 
     def _loader(self, plan: Plan, sources: Sequence[Source], num_steps: int) -> StepLoader:
         return StepLoader(

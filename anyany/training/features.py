@@ -6,7 +6,9 @@ Shape letters: N items.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.progress import Progress
@@ -18,7 +20,9 @@ from anyany.data.order import Ref
 from anyany.data.samples import SampleReader
 from anyany.data.sources import Source
 from anyany.messages.collate import Sample
+from anyany.models.assemble import Assembled
 from anyany.seeds import digest_of
+from anyany.training.datamodule import StreamDataModule
 
 BATCH = 64
 log = logging.getLogger(__name__)
@@ -55,12 +59,69 @@ def cache_of(
     return FeatureCache(root / kind / f"{modality}-{digest_of(*told).hex()}", shape, recipes)
 
 
+def caches_of(
+    root: Path, parts: Assembled, sources: Sequence[Source], features: bool, conditioning: bool
+) -> tuple[dict[str, FeatureCache], dict[str, FeatureCache]]:
+    """By modality, the caches of features and of conditioning, those that are wanted."""
+    read, wanted = {}, {}
+    for name, (encoder_name, _) in parts.inputs.items() if features else ():
+        encoder = parts.encoders[encoder_name]
+        told, shape = (encoder.digest(), parts.preprocess[name]), (encoder.num_features(name), encoder.dim)
+        read[name] = cache_of(root, "features", name, told, shape, sources)
+    for name in parts.output_projectors.keys() & parts.decoders.keys() if conditioning else ():
+        decoder = parts.decoders[name]
+        shape = (decoder.spec.length, decoder.spec.dim)
+        wanted[name] = cache_of(root, "conditioning", name, (decoder.digest(captions_only=True),), shape, sources)
+    return read, wanted
+
+
+def prepare(parts: Assembled, data: StreamDataModule, device: torch.device | str) -> None:
+    """Fills the caches of a stream with what parts give; these are loaded only where something is missing."""
+    sources = [*data.sources, *data.val_sources]
+    names = {name: encoder for name, (encoder, _) in parts.inputs.items()}
+    encoders = _Loaded({name: parts.encoders[names[name]] for name in data.features}, device)
+    decoders = _Loaded({name: parts.decoders[name] for name in data.conditioning}, device, captions_only=True)
+    fill(data.samples(sources), data.features, media_of, {name: partial(encoders.encode, name) for name in names})
+    fill(
+        data.samples(sources),
+        data.conditioning,
+        captions_of,
+        {n: partial(decoders.condition, n) for n in parts.decoders},
+    )
+
+
+class _Loaded:
+    """Parts that are loaded when they are first asked."""
+
+    def __init__(self, parts: Mapping[str, Any], device: torch.device | str, **options: Any):
+        self.parts, self.device, self.options = parts, device, options
+        self.ready: set[int] = set()
+
+    def encode(self, name: str, values: Sequence[Tensor]) -> Tensor:
+        return self._part(name)(torch.stack(list(values)).to(self.device), name)
+
+    def condition(self, name: str, captions: Sequence[str]) -> Tensor:
+        return self._part(name).condition(captions)
+
+    def _part(self, name: str) -> Any:
+        part = self.parts[name]
+        if id(part) not in self.ready:  # one that several rows name is loaded once
+            part.load(**self.options)
+            self.ready.add(id(part))
+            for module in part.children():
+                if all(parameter.device.type != "meta" for parameter in module.parameters()):
+                    module.to(self.device)
+        return part
+
+
 @torch.no_grad()
 def fill(samples: SampleReader, caches: Mapping[str, FeatureCache], take: Taken, compute: Mapping[str, Compute]) -> int:
     """Writes the files that are missing, with progress; returns how many.
 
     Whatever is read stays as long as a shard: a record that is too long for this run is no hole in the cache.
     """
+    if not caches:
+        return 0
     samples = replace(samples, max_tokens=10**9, features={}, conditioning={})
     missing = [
         (index, shard)

@@ -188,3 +188,36 @@ def test_a_source_leaves_out_what_its_drop_list_names(world, tmp_path):
     assert list(schema_faults(checked, Train)) == []
     chosen["source"]["microworld_image"]["drop_list"] = 3
     assert list(schema_faults(checked, Train)) == ["source.microworld_image.drop_list: found 3; give a valid string"]
+
+
+PAINTED = [
+    "rows.image.output_projector=transformer",
+    "rows.image.decoder=stable_diffusion",
+    "source=[microworld_image]",
+]
+
+
+def test_conditioning_is_computed_once_and_aligned_with(world, tmp_path, run, monkeypatch):
+    metrics = train(config(world, tmp_path, "stage=dec_align", *PAINTED), run)
+    assert metrics.keys() == {f"{prefix}/{term}" for prefix in ("train", "val") for term in ("text", "image/align")}
+    assert (
+        len(list((tmp_path / "cache" / "conditioning").rglob("*.safetensors"))) == 2
+    )  # a shard to train on, one to validate
+
+    def never(self, captions):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr("anyany.models.decoders.latent_diffusion.ClipConditioned.condition", never)
+    again = tmp_path / "default" / "two"
+    again.mkdir()
+    assert train(config(world, tmp_path, "stage=dec_align", "run=two", *PAINTED), again) == metrics
+
+
+def test_cached_features_change_a_loss_by_their_rounding_alone(world, tmp_path, run):
+    plain = train(config(world, tmp_path), run)
+    again = tmp_path / "default" / "two"
+    again.mkdir()
+    kept = train(config(world, tmp_path, "run=two", "data.cache_features=true"), again)
+    assert kept == pytest.approx(plain, rel=1e-3)
+    # Of each of six shards a file a modality, also where nothing of it is read.
+    assert len(list((tmp_path / "cache" / "features").rglob("*.safetensors"))) == 18

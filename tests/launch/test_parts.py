@@ -72,6 +72,13 @@ def test_one_row_may_name_another_part(conf):
     }
 
 
+def test_parts_are_found_within_a_run_of_hydra(conf):
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf)):
+        cfg = compose("train", ["rows.video.input_projector=mlp"])
+        assert set(named_parts(cfg, conf)["input_projector"]) == {"linear", "mlp"}
+        assert compose("train").rows.video.input_projector == "linear"  # the run is still there
+
+
 def test_a_part_from_its_file_is_composed_and_finds_the_rest_of_the_config(conf):
     found = parts(conf, "rows.video.encoder=large", "width=6")
     assert found["encoder"]["large"] == {"_target_": TOY, "width": 6, "kind": "square"}
