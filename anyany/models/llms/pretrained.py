@@ -3,6 +3,7 @@
 Shape letters: B batch, T tokens, D width, V vocabulary, A added tokens, P positions.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from anyany.models.llms.cached import TransformersLLM
+from anyany.models.llms.lora import ATTENTION, Lora, insert
 from anyany.models.weights import digest_of_folder
 
 SPREAD = 0.1  # of the rows of new tokens around the mean row, in standard deviations of all rows
@@ -25,15 +27,26 @@ class PretrainedLLM(TransformersLLM):
     Args:
         folder: with ``config.json``, ``tokenizer.json`` and safetensors.
         template: how the LLM was taught to see turns; a name of ``anyany.messages.templates``.
+        lora_rank: of low-rank changes of attention's layers, which train too; 0 is none.
+        lora_alpha: over the rank it scales them; None is the rank.
     """
 
     llm: Any  # a class of transformers
 
-    def __init__(self, folder: str | Path, template: str):
+    def __init__(
+        self,
+        folder: str | Path,
+        template: str,
+        lora_rank: int = 0,
+        lora_alpha: int | None = None,
+        lora_dropout: float = 0.0,
+        lora_targets: Sequence[str] = ATTENTION,
+    ):
         from transformers import AutoConfig, AutoModelForCausalLM
 
         super().__init__()
         self.folder, self.template = Path(folder), template
+        self.lora = Lora(lora_rank, lora_alpha or lora_rank, lora_dropout, lora_targets) if lora_rank else None
         for name in ("config.json", "tokenizer.json"):
             if not (self.folder / name).is_file():
                 raise ValueError(f"{folder} has no {name}; expected a folder that save_pretrained wrote")
@@ -60,6 +73,8 @@ class PretrainedLLM(TransformersLLM):
 
         options = {"use_safetensors": True, "dtype": torch.float32, "attn_implementation": "sdpa"}
         self.llm = AutoModelForCausalLM.from_pretrained(self.folder, **options).requires_grad_(False).eval()
+        if self.lora is not None:
+            insert(self.llm, self.lora)
         _begin_near(self.added_AD, self.llm.get_input_embeddings().weight[: self.num_known])
         if not self.is_tied:
             _begin_near(self.added_out_AD, self.llm.get_output_embeddings().weight[: self.num_known])

@@ -23,8 +23,8 @@ def save(folder, rows=NUM_BYTES, tied=True):
     return model.float().eval()
 
 
-def pretrained(folder, added=5):
-    llm = PretrainedLLM(folder, "tiny")
+def pretrained(folder, added=5, **lora):
+    llm = PretrainedLLM(folder, "tiny", **lora)
     llm.add_tokens(NUM_BYTES + added)
     llm.load()
     return llm
