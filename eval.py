@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from anyany.faults import UserError
 from anyany.launch.checks import checked
 from anyany.launch.command_line import CONF, check_command_line
-from anyany.launch.stored import existing, stored_config
+from anyany.launch.stored import existing, last_stage, stored_config
 
 log = logging.getLogger(__name__)
 
@@ -21,13 +21,13 @@ def main(cfg: DictConfig) -> None:
     """Writes the loss terms of one run on one split into its folder."""
     try:
         config = checked(cfg, CONF, "eval")
-        write_metrics(existing(Path(config["run"])), config["split"])
+        write_metrics(last_stage(existing(Path(config["run"]))), config["split"])
     except UserError as error:
         sys.exit(str(error))
 
 
 def write_metrics(run: Path, split: str) -> None:
-    """Leaves the loss terms of the run's last checkpoint in its folder.
+    """Leaves the loss terms of a stage's last checkpoint in its folder.
 
     Raises:
         UserError: where the folder is not that of a trained run, or the split is not one of its sources.

@@ -33,7 +33,8 @@ def train(cfg: DictConfig) -> float | None:
     from anyany.launch.experiment import train as train_stage  # heavy: --help and --cfg answer without it
 
     run_dir = Path(HydraConfig.get().runtime.output_dir)
-    return jobs.write_objective(train_stage(config, run_dir), config["objective"], run_dir)
+    metrics = train_stage(config, run_dir / config["stage"]["name"])
+    return jobs.write_objective(metrics, config["objective"], run_dir)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A run's folder: what lies where."""
+"""A run's folder: one folder for each stage, and what they trained side by side in ``deltas``."""
 
 import fcntl
 import re
@@ -9,7 +9,25 @@ from pathlib import Path
 from anyany.faults import UserError
 
 CHECKPOINTS, LEDGER, CONFIG, LOCK = "checkpoints", "ledger", "config.yaml", "lock"
+STAGES = ("enc_align", "dec_align", "instruct")
+DELTAS = "deltas"
 _STEP = re.compile(r"step=(\d+)\.ckpt$")
+
+
+def stage_folders(run: Path) -> list[Path]:
+    """Of the stages that were begun, in their order."""
+    return [run / stage for stage in STAGES if (run / stage / CONFIG).is_file()]
+
+
+def delta_folder(folder: Path, stage: str) -> Path:
+    """Where the delta of a stage lies, seen from the folder of any stage of the run."""
+    return folder.parent / DELTAS / stage
+
+
+def previous_delta(folder: Path, stage: str) -> Path | None:
+    """The delta of the last stage before this one that has left one."""
+    found = [delta_folder(folder, name) for name in STAGES[: STAGES.index(stage)]]
+    return next((path for path in reversed(found) if path.is_dir()), None)
 
 
 def latest_checkpoint(run: Path) -> Path | None:

@@ -56,7 +56,7 @@ def test_a_run_that_is_not_there_names_the_nearest(run, monkeypatch):
 
 
 def test_a_folder_without_a_config_is_told(run, monkeypatch):
-    with pytest.raises(SystemExit, match=r"default holds no config\.yaml: it is not the folder of a run of train\.py$"):
+    with pytest.raises(SystemExit, match=r"default holds no config\.yaml, nor does a stage in it: it is not"):
         start(monkeypatch, f"run={run.parent}")
 
 
@@ -84,7 +84,7 @@ def test_a_refused_evaluation_prints_one_line_and_leaves_nothing(tmp_path):
     (tmp_path / "first_run").mkdir()
     run = tmp_path / "first_run"
     for more, line in {
-        (): f"{run} holds no config.yaml: it is not the folder of a run of train.py",
+        (): f"{run} holds no config.yaml, nor does a stage in it: it is not the folder of a run of train.py",
         ("splt=test",): "splt: no such key or group; did you mean split?",
     }.items():
         command = [sys.executable, eval_script.__file__, f"run={run}", *more]

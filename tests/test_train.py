@@ -35,11 +35,11 @@ def start(monkeypatch, *arguments):
 def test_training_gets_a_plain_checked_config_and_the_folder_of_the_run(called, monkeypatch, tmp_path):
     start(monkeypatch, "run=one", "stage.max_steps=7", "objective=val/text", "encoder.num_frames=4")
     config, run_dir = called[0]
-    assert run_dir.resolve() == tmp_path / "outputs" / "default" / "one"
+    assert run_dir.resolve() == tmp_path / "outputs" / "default" / "one" / "enc_align"
     assert (type(config), type(config["rows"]["image"]), config["stage"]["max_steps"]) == (dict, dict, 7)
     assert config["parts"]["encoder"]["patches"]["num_frames"] == 4
     assert "name" not in config["parts"]["encoder"]["patches"]
-    assert json.loads((run_dir / "objective.json").read_text()) == {"name": "val/text", "value": 0.5}
+    assert json.loads((run_dir.parent / "objective.json").read_text()) == {"name": "val/text", "value": 0.5}
 
 
 def test_a_fault_that_only_the_target_knows_ends_without_a_traceback(called, monkeypatch):

@@ -94,8 +94,9 @@ def data_of(config: Config, parts: Assembled, split: str = "train", val_split: s
 
 
 def train(config: Config, run: Path) -> dict[str, float]:
-    """Trains the config's stage in the run's folder; gives the last metrics."""
+    """Trains the config's stage in its folder; gives the last metrics."""
     from anyany.training.fit import checkpoint_of, fit, seed_everything
+    from anyany.training.handover import begin, leave
     from anyany.training.module import TrainingModule
     from anyany.training.trainable import Trains
 
@@ -108,6 +109,7 @@ def train(config: Config, run: Path) -> dict[str, float]:
         checkpoint = checkpoint_of(run, config["resume"])
         prepare(config, parts, data)
         model = model_of(config, parts)
+        begun = begin(config["stage"]["name"], parts, model, run)
         trains = {name: Trains(**rule) for name, rule in config["stage"]["trains"].items()}
         module = TrainingModule(
             model, build(config["optimizer"]), trains, build(config["schedule"]), seed=config["seed"]
@@ -125,20 +127,25 @@ def train(config: Config, run: Path) -> dict[str, float]:
         checkpoint=checkpoint,
         # Resolved, so that it reads the same wherever it is read.
         at_start=lambda: OmegaConf.save(OmegaConf.create(dict(config)), run / CONFIG),
+        at_end=lambda: leave(begun, parts, model, run),
     )
 
 
 def evaluate(config: Config, run: Path, split: str) -> dict[str, float]:
-    """The loss terms of a run's last checkpoint on one split, every record once."""
+    """The loss terms of a stage's last checkpoint on one split, every record once."""
     from anyany.training.fit import validate
+    from anyany.training.handover import begin
     from anyany.training.module import TrainingModule
+    from anyany.training.trainable import Trains
 
     with _asked_for():
         parts = assembled(config)
         data = data_of(config, parts, val_split=split)
         prepare(config, parts, data)
         model = model_of(config, parts)
-    module = TrainingModule(model, build(config["optimizer"]))
+        begin(config["stage"]["name"], parts, model, run)
+        trains = {name: Trains(**rule) for name, rule in config["stage"]["trains"].items()}
+    module = TrainingModule(model, build(config["optimizer"]), trains)
     return validate(module, data, run, config["trainer"])
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from anyany.data.ledger import Proof, entries, prove
 from anyany.faults import UserError
-from anyany.launch.stored import existing, stored_config
+from anyany.launch.stored import existing, last_stage, stored_config
 from anyany.runs import LEDGER, checkpoint_step, latest_checkpoint
 
 SHOWN = 5  # of the samples that are lost or repeated
@@ -19,10 +19,11 @@ SHOWN = 5  # of the samples that are lost or repeated
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m anyany.launch.proof", description=(__doc__ or "").split(":")[0])
-    parser.add_argument("run", type=Path, help="the folder of the run")
+    parser.add_argument("run", type=Path, help="the folder of the run, or of one of its stages")
     run = parser.parse_args(arguments).run
     try:
-        proof, num_steps = proof_of(existing(run))
+        run = last_stage(existing(run))
+        proof, num_steps = proof_of(run)
     except UserError as error:
         sys.exit(str(error))
     sys.stdout.writelines(f"{line}\n" for line in told(run, proof, num_steps))

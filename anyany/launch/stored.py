@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from anyany.launch.errors import ConfigError, no_such
-from anyany.runs import CONFIG
+from anyany.runs import CONFIG, stage_folders
 
 
 def existing(run: Path) -> Path:
@@ -19,6 +19,19 @@ def existing(run: Path) -> Path:
         beside = [path.name for path in run.parent.glob("*") if path.is_dir()]
         raise ConfigError(no_such(f"run={run}", run.name, beside, f"run in {run.parent}"))
     return run
+
+
+def last_stage(run: Path) -> Path:
+    """The folder of the run's last stage; one of a stage itself is taken as it is.
+
+    Raises:
+        ConfigError: if no stage was begun.
+    """
+    if (run / CONFIG).is_file():
+        return run
+    if not (folders := stage_folders(run)):
+        raise ConfigError(f"{run} holds no {CONFIG}, nor does a stage in it: it is not the folder of a run of train.py")
+    return folders[-1]
 
 
 def stored_config(run: Path) -> dict[str, Any]:

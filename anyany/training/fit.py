@@ -39,6 +39,7 @@ def fit(
     val_every: int | None = None,
     checkpoint: Path | None = None,
     at_start: Callable[[], None] = lambda: None,
+    at_end: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """Trains to the end of ``data``; gives the last value of every metric.
 
@@ -47,6 +48,7 @@ def fit(
         save_every, val_every: in steps; without ``val_every`` nothing is validated, with it any run at least once.
         checkpoint: go on from there.
         at_start: called once, when the run's folder is claimed and the checkpoint has been found to fit.
+        at_end: called once, when the last step has been trained.
     """
     options: dict[str, Any] = {"limit_val_batches": 0}
     if val_every:
@@ -70,6 +72,8 @@ def fit(
     with closed_process_group(), claimed(run) if one.is_global_zero else nullcontext():
         one.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         metrics = {name: float(value) for name, value in one.callback_metrics.items()}
+        if one.is_global_zero and one.global_step >= data.num_steps:
+            at_end()
     log.info("next: python eval.py run=%s", os.path.relpath(run))
     return metrics
 
@@ -111,7 +115,7 @@ def checkpoint_of(run: Path, resume: bool) -> Path | None:
     if resume and found is None and (run / CONFIG).exists():
         log.info("%s was stopped before its first checkpoint: it begins anew", run)
     elif resume and found is None:
-        others = sorted(str(path.parent.parent) for path in run.parent.glob("*/checkpoints/*.ckpt"))
+        others = sorted(str(path.parents[1]) for path in run.parent.parent.glob(f"*/{run.name}/checkpoints/*.ckpt"))
         raise UserError(f"{run} has no checkpoint to go on from; runs that have one: {', '.join(others) or 'none'}")
     if not resume and found is not None:
         step = checkpoint_step(found)

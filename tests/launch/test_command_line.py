@@ -59,8 +59,8 @@ REFUSED = {
     # groups of which nothing is chosen
     "callbacks.learning_rate.log_momentum=true": "callbacks: no option chosen; first give callbacks=<learning_rate>",
     "sweep.params=1": "sweep: no option chosen; first give sweep=<seeds>",
-    "decoder.x=1": "decoder: this group has no options yet",
-    "output_projector=mlp": "output_projector: this group has no options yet",
+    "decoder.x=1": "decoder: no option chosen; first give decoder=<",
+    "output_projector=mlp": "output_projector=mlp: no such option; there is ",
     "callbaks=learning_rate": "callbaks: no such key or group; did you mean callbacks?",
     "output_subdir=x": "output_subdir: no such key or group; there is ",  # Hydra's own keys are not offered
     # names of parts and of modalities

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from anyany.data.ledger import entries
+from anyany.deltas import read_delta
 from anyany.faults import UserError
 from anyany.launch.command_line import composed
 from anyany.launch.experiment import assembled, data_of, evaluate, sources_of, train
@@ -37,8 +38,8 @@ def config(world: Path, outputs: Path, *overrides: str) -> dict:
 
 @pytest.fixture
 def run(tmp_path) -> Path:
-    (tmp_path / "default" / "one").mkdir(parents=True)
-    return tmp_path / "default" / "one"
+    (tmp_path / "default" / "one" / "enc_align").mkdir(parents=True)
+    return tmp_path / "default" / "one" / "enc_align"
 
 
 @pytest.mark.parametrize("stage", ["enc_align", "dec_align", "instruct"])
@@ -221,3 +222,46 @@ def test_cached_features_change_a_loss_by_their_rounding_alone(world, tmp_path, 
     assert kept == pytest.approx(plain, rel=1e-3)
     # Of each of six shards a file a modality, also where nothing of it is read.
     assert len(list((tmp_path / "cache" / "features").rglob("*.safetensors"))) == 18
+
+
+def test_a_stage_takes_up_what_those_before_it_left(world, tmp_path, caplog):
+    run, painted = tmp_path / "default" / "one", [*PAINTED[:2]]
+    for stage in ("enc_align", "dec_align", "instruct"):
+        (run / stage).mkdir(parents=True)
+        with caplog.at_level("INFO"):
+            train(config(world, tmp_path, f"stage={stage}", *painted), run / stage)
+    assert f"dec_align begins from {run}/deltas/enc_align (4 steps)" in caplog.text
+    assert f"instruct begins from {run}/deltas/dec_align (4 steps)" in caplog.text
+    deltas = {stage: read_delta(run / "deltas" / stage) for stage in ("enc_align", "dec_align", "instruct")}
+    assert [deltas[stage].manifest.after for stage in deltas] == [None, "enc_align", "dec_align"]
+    sides = {s: {name.split(".")[0] for name in delta.tensors} for s, delta in deltas.items()}
+    assert sides["enc_align"] == {"input_projectors", "llm"}
+    assert sides["dec_align"] == sides["instruct"] == {"input_projectors", "output_projectors", "llm"}
+    for name, tensor in deltas["enc_align"].tensors.items():
+        same = torch.equal(deltas["dec_align"].tensors[name], tensor)
+        assert same == name.startswith("input_projectors"), name  # dec_align did without them, and hands them on
+    assert not torch.equal(
+        *(deltas[s].tensors["input_projectors.linear.linear.weight"] for s in ("enc_align", "instruct"))
+    )
+
+
+def test_a_delta_of_other_parts_is_refused(world, tmp_path):
+    run = tmp_path / "default" / "one"
+    for stage in ("enc_align", "instruct"):
+        (run / stage).mkdir(parents=True)
+    train(config(world, tmp_path), run / "enc_align")
+    with pytest.raises(UserError, match="encoder=patches has other weights now"):
+        train(config(world, tmp_path, "stage=instruct", "encoder.num_mels=16"), run / "instruct")
+
+
+def test_a_stage_that_is_not_finished_leaves_no_delta(world, tmp_path, monkeypatch):
+    run = tmp_path / "default" / "one"
+    (run / "enc_align").mkdir(parents=True)
+
+    def stop(self, *unused):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("anyany.training.callbacks.StreamLedger.on_train_batch_end", stop)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        train(config(world, tmp_path), run / "enc_align")
+    assert not (run / "deltas").exists()

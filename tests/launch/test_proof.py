@@ -40,5 +40,5 @@ def test_a_lost_and_a_repeated_sample_are_named(trained, capsys):
 def test_what_is_no_trained_run_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="no such run"):
         proof.main([str(tmp_path / "nothing")])
-    with pytest.raises(SystemExit, match="has no checkpoint yet"):
+    with pytest.raises(SystemExit, match="holds no config"):
         proof.main([str(tmp_path)])

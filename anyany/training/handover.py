@@ -1,0 +1,68 @@
+"""From stage to stage: what one leaves, and how the next takes it up."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+from anyany.deltas import apply_delta, read_delta, write_delta
+from anyany.models.anyany import AnyToAny
+from anyany.models.assemble import Assembled
+from anyany.runs import STAGES, checkpoint_step, delta_folder, latest_checkpoint, previous_delta
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a stage took over: from which stage, the names that were put into the model, tensors to hand on."""
+
+    stage: str
+    after: str | None = None
+    names: frozenset[str] = frozenset()
+    carried: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def begin(stage: str, parts: Assembled, model: AnyToAny, folder: Path) -> Begun:
+    """Takes up what the stages before this one trained, and says so.
+
+    Args:
+        folder: of the stage.
+
+    Raises:
+        UserError: where it does not fit.
+    """
+    path = previous_delta(folder, stage)
+    if path is None:
+        if stage != STAGES[0]:
+            log.info("%s begins anew: no stage before it has left anything in %s", stage, folder.parent)
+        return Begun(stage)
+    delta = read_delta(path)
+    carried = apply_delta(model, delta, digests_of(parts), tokens_of(parts))
+    log.info("%s begins from %s (%d steps)", stage, path, delta.manifest.step)
+    return Begun(stage, delta.manifest.stage, frozenset(delta.tensors.keys() - carried.keys()), carried)
+
+
+def leave(begun: Begun, parts: Assembled, model: AnyToAny, folder: Path) -> None:
+    """Writes what this stage and those before it trained."""
+    checkpoint = latest_checkpoint(folder)
+    assert checkpoint is not None, "a stage that has ended has left a checkpoint"
+    changed = {n: p for n, p in model.named_parameters() if p.requires_grad or n in begun.names}
+    path, step = delta_folder(folder, begun.stage), checkpoint_step(checkpoint)
+    tensors = {**begun.carried, **changed}
+    write_delta(path, begun.stage, step, tensors, digests_of(parts), tokens_of(parts), begun.after)
+    log.info("what was trained stands in %s", path)
+
+
+def digests_of(parts: Assembled) -> dict[str, str]:
+    """Of the frozen parts, by kind and name."""
+    found = {"llm": parts.llm.digest()}
+    found |= {f"encoder={name}": encoder.digest() for name, encoder in parts.encoders.items()}
+    found |= {f"decoder of {name}": decoder.digest(captions_only=True) for name, decoder in parts.decoders.items()}
+    return {name: digest for name, digest in found.items() if digest is not None}
+
+
+def tokens_of(parts: Assembled) -> dict[str, int]:
+    return {token: parts.vocabulary.token_id(token) for token in parts.vocabulary.added_tokens}
