@@ -35,6 +35,7 @@ TEMPLATE = "tiny"
 VOCABULARY = 1024
 MAX_TOKENS = 1024  # positions; rows of training are shorter
 ROW_TOKENS = 256
+QUIZZES = 0.6  # of the conversations in the second training
 PROMPT_WEIGHT = 0.1  # of the tokens of requests, most of which nothing can foresee
 RECIPE = {
     "model": "the next token of conversations of all kinds, half of what is said of scenes in made-up words; tokens of "
@@ -52,7 +53,7 @@ def train(job: Job) -> float:
     model = LlamaForCausalLM.from_pretrained(start, use_safetensors=True, attn_implementation="sdpa")
     tokenizer_json = tokenizer.backend_tokenizer.to_str()
     seconds = job.run(TextRecipe(model, tokenizer_json))
-    seconds += job.run(TextRecipe(model, tokenizer_json, "asking", quizzes=0.6, steps=4000))
+    seconds += job.run(TextRecipe(model, tokenizer_json, "asking", QUIZZES, steps=4000))
     model.cpu().half().save_pretrained(job.out / NAME)
     tokenizer.save_pretrained(job.out / NAME)
     return seconds

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -33,10 +34,11 @@ def _loaded(kind: type[LatentDiffusion], name: str) -> LatentDiffusion:
     return decoder
 
 
-def _llama(work: Path) -> Recipe:
+def _llama(work: Path, name: str, quizzes: float) -> Recipe:
     folder = PARTS / "llama"
     model = LlamaForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
-    return llama.TextRecipe(model, AutoTokenizer.from_pretrained(folder).backend_tokenizer.to_str(), STEPS, rows=2)
+    tokenizer_json = AutoTokenizer.from_pretrained(folder).backend_tokenizer.to_str()
+    return llama.TextRecipe(model, tokenizer_json, name, quizzes, STEPS, rows=2)
 
 
 def _imagebind(work: Path) -> Recipe:
@@ -48,7 +50,11 @@ def _vocoder(work: Path) -> Recipe:
     return VocoderRecipe("audioldm/vocoder", _loaded(AudioLDM, "audioldm"), _pool(work, "audio"), STEPS, BATCH)  # type: ignore[arg-type]
 
 
-SERIES: dict[str, Callable[[Path], Recipe]] = {"llama/model": _llama, "imagebind/model": _imagebind}
+SERIES: dict[str, Callable[[Path], Recipe]] = {
+    "llama/model": partial(_llama, name="model", quizzes=0.0),
+    "llama/asking": partial(_llama, name="asking", quizzes=llama.QUIZZES),
+    "imagebind/model": _imagebind,
+}
 for kind, part in ((StableDiffusion, stable_diffusion), (ZeroScope, zeroscope), (AudioLDM, audioldm)):
     for told, make in (("vae", part.autoencoder_recipe), ("unet", part.denoiser_recipe)):
         SERIES[f"{part.NAME}/{told}"] = lambda work, kind=kind, name=part.NAME, make=make: make(

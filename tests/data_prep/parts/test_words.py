@@ -13,7 +13,7 @@ from anyany.microworld.texts import KINDS
 from anyany.seeds import rng_of
 from data_prep.parts import words
 from data_prep.parts.pools import TRAINED_ON
-from data_prep.parts.words import COMPARISONS, DISGUISED, SHARES, captions, disguised, say, text_sample
+from data_prep.parts.words import COMPARISONS, DISGUISED, SHARES, captions, disguised, quiz, say, text_sample
 from tests.microworld.scan import scan
 
 NUM = 2_000
@@ -88,6 +88,26 @@ def test_half_of_what_is_said_of_scenes_is_in_disguise(monkeypatch):
     speaks = sum(SHARES.get(name, 1) for name, kind in KINDS.items() if kind.novel)
     wanted = (1 - COMPARISONS) * DISGUISED * speaks / sum(SHARES.get(name, 1) for name in KINDS)
     assert found[True] / NUM == pytest.approx(wanted, abs=0.04)
+
+
+def test_a_quiz_asks_about_one_scene_mostly_for_yes_or_no(record_property):
+    replies, turns = Counter(), Counter()
+    for index in range(300):
+        messages = quiz(LEVELS[TRAINED_ON[index % 2]], rng_of("quiz", index))
+        texts = texts_of(messages)
+        assert [message.role for message in messages] == ["user", "assistant"] * (len(messages) // 2)
+        assert not scan("\n".join(texts)), texts
+        assert not text_novel_pairs("\n".join(texts)), texts
+        turns[len(messages) // 2] += 1
+        for reply in texts[1::2]:
+            replies[found[0].lower() if (found := re.match("yes|no", reply, re.IGNORECASE)) else "other"] += 1
+    record_property("found", f"{replies.total()} questions in 300 quizzes")
+    assert sorted(turns) == [3, 4, 5, 6]
+    # A thing that is asked for is there a little more often than not.
+    assert replies["other"] / replies.total() < 0.3
+    assert abs(replies["yes"] - replies["no"]) < 0.15 * replies.total()
+    asked = [text_sample(rng_of("asking", index), quizzes=0.6) for index in range(400)]
+    assert sum(len(messages) > 4 for messages in asked) / 400 == pytest.approx(0.6 + 0.4 * 0.25 / 3, abs=0.08)
 
 
 @pytest.mark.parametrize("modality", SCENES)
