@@ -14,8 +14,8 @@ def contrastive_loss(left_ND: Tensor, right_ND: Tensor, equal_mask_NN: Tensor | 
     The logits are the plain dot products: normalise both sides, and scale one of them by the inverse temperature.
 
     Args:
-        equal_mask_NN: True where left i and right j are equal in content though they are different pairs, so that
-            they count as neither right nor wrong; the diagonal does not matter. Give it symmetric, as equality is.
+        equal_mask_NN: True where left i and right j fit each other though they are of different pairs, so that they
+            count as neither right nor wrong; the diagonal does not matter.
 
     Returns:
         The sum in fp32 over 2 N choices, and 2 N. No pair is a zero with a graph.

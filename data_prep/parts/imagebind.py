@@ -11,7 +11,7 @@ from torch import Tensor
 
 from anyany.evaluation.retrieval import candidates, right_first
 from anyany.figures import Figure
-from anyany.microworld.captions import caption
+from anyany.microworld.captions import caption, unsaid
 from anyany.microworld.levels import LEVELS, all_things, novel_pairs
 from anyany.microworld.scenes import SCENES, Scene, Thing
 from anyany.microworld.words import pick
@@ -23,12 +23,20 @@ from data_prep.parts.measures import NUMBER, records, shown, told
 from data_prep.parts.pools import INT16_MAX, TRAINED_ON, Pool
 from data_prep.parts.tokenizers import clip_tokenizer
 from data_prep.parts.training import Draw
+from data_prep.parts.vocoder import played
 from data_prep.parts.words import captions, say
 
 NAME = "imagebind"
 RECORDS = {"image": 40_000, "video": 20_000, "audio": 12_000}
 MAX_TOKENS, VOCABULARY = 24, 800  # the longest caption has 23
-RECIPE = {"model": "pictures, clips and sounds against captions, among them each one's own with one attribute changed"}
+SAID = {"image": ("color", "shape", "size", "place"), "video": ("color", "shape")}
+SAID["audio"] = ("timbre", "pitch", "length", "glide")  # what a vague caption may leave out
+NEARLY = 3  # captions of each item that are wrong in one attribute
+SPEED_OCTAVES = 0.4  # by which a sound is played faster; pitches lie 1.3 apart. Slower ones would lose their end
+RECIPE = {
+    "model": "pictures, clips and sounds (half of the sounds a little faster) against captions, against "
+    "captions that leave attributes unsaid, and against its own caption with one attribute changed"
+}
 
 
 def train(job: Job) -> float:
@@ -57,7 +65,11 @@ def make(folder: Path) -> None:
 
 
 class JointRecipe:
-    """Symmetric InfoNCE of each modality against captions, and media against captions that are nearly right."""
+    """Symmetric InfoNCE of each modality against captions, and media against captions that are nearly right.
+
+    Captions that leave attributes unsaid come as a second set: an encoder that knows whole captions alone learns which
+    attributes stand together, and takes a middle hiss, which it has never heard, for a high one.
+    """
 
     def __init__(self, model: ImageBind, pools: Mapping[str, Pool], steps: int = 5000, batch: int = 32):
         self.name, self.module, self.pools = f"{NAME}/model", model, pools
@@ -68,20 +80,48 @@ class JointRecipe:
         terms = {}
         for modality, items in self.pools.items():
             media, scenes = items.draw(draw.rng, self.batch)
-            own = [say(scene, draw.rng) for scene in scenes]
-            nearly = [say(changed(scene, draw.rng), draw.rng) for scene in scenes]
-            ids = self.module.caption_ids(own + nearly).to(draw.device)
-            texts = self.module.embed(ids, "text")  # scaled by the learned temperature
+            if modality == "audio":
+                media = hurried(media, draw)
             values = prepared(self.module, modality, media).to(draw.device)
-            terms[modality] = self._pairs(self.module.embed(values, modality, scaled=False), texts, scenes)
+            media_ND = self.module.embed(values, modality, scaled=False)
+            vaguer = [vague(scene, draw.rng) for scene in scenes]
+            told = [scenes, vaguer, *([changed(scene, draw.rng) for scene in scenes] for _ in range(NEARLY))]
+            ids = self.module.caption_ids([say(scene, draw.rng) for group in told for scene in group])
+            texts = self.module.embed(ids.to(draw.device), "text")  # scaled by the learned temperature
+            terms[modality] = self._terms(media_ND, texts.unflatten(0, (len(told), -1)), scenes, vaguer)
         return terms
 
-    def _pairs(self, media_ND: Tensor, texts: Tensor, scenes: Sequence[Scene]) -> Tensor:
-        own_ND, nearly_ND = texts.chunk(2)
-        equal_NN = torch.tensor([[one == other for other in scenes] for one in scenes], device=media_ND.device)
+    def _terms(self, media_ND: Tensor, texts_TND: Tensor, scenes: Sequence[Scene], vaguer: Sequence[Scene]) -> Tensor:
+        own_ND, vague_ND, *nearly = texts_TND
+        device = media_ND.device
+        equal_NN = torch.tensor([[one == other for other in scenes] for one in scenes], device=device)
+        fits_NN = torch.tensor([[fits(one, other) for other in vaguer] for one in scenes], device=device)
         total, count = contrastive_loss(media_ND, own_ND, equal_NN)
-        right_N, wrong_N = (media_ND * own_ND).sum(-1), (media_ND * nearly_ND).sum(-1)
-        return total / count + torch.nn.functional.softplus(wrong_N - right_N).mean()
+        vague_total, _ = contrastive_loss(media_ND, vague_ND, fits_NN)
+        right_N = (media_ND * own_ND).sum(-1)
+        wrong_N = torch.stack([(media_ND * nearly_ND).sum(-1) for nearly_ND in nearly])
+        return (total + vague_total) / (2 * count) + torch.nn.functional.softplus(wrong_N - right_N).mean()
+
+
+def vague(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The scene with some attributes left unsaid, its number aside."""
+    (thing,) = scene.things
+    said = [name for name in SAID[scene.modality] if getattr(thing, name) is not None]
+    names = [said[index] for index in rng.permutation(len(said))[: int(rng.integers(1, len(said) + 1))]]
+    return SCENES[scene.modality]((unsaid(thing, *names),))
+
+
+def fits(scene: Scene, told: Scene) -> bool:
+    """Whether nothing that ``told`` says is otherwise in the scene; what either leaves unsaid contradicts nothing."""
+    (thing,), (other,) = scene.things, told.things
+    pairs = [(getattr(thing, name), value) for name, value in vars(other).items()]
+    return all(None in pair or pair[0] == pair[1] for pair in pairs)
+
+
+def hurried(sounds_NS: Tensor, draw: Draw) -> Tensor:
+    """Half of them, by so little that no pitch becomes another."""
+    played_NS = played(sounds_NS.float(), float(2 ** draw.rng.uniform(0, SPEED_OCTAVES))).to(sounds_NS)
+    return torch.where(draw.uniform(len(sounds_NS), 1).to(sounds_NS.device) < 0.5, sounds_NS, played_NS)
 
 
 def changed(scene: Scene, rng: np.random.Generator) -> Scene:

@@ -19,6 +19,7 @@ from data_prep.parts.training import Draw
 # cannot tell where in a wide band a partial lies. A window that tells such frequencies apart finds the nearest partial
 # as wrong as none, and harmonics fall silent: with 1,024 samples all that lie above the first, with 256 far fewer.
 WINDOWS = (64, 128, 256)
+NUM_BINS = 33  # the lowest of each: to 8, 4 and 2 kHz, since bands are the wider the higher they lie
 LOGARITHMIC = 2.0  # weight of the distance of logarithms, which weak harmonics weigh as much in as strong ones
 QUIET = 0.2  # of the loudest sound's norm, below which a sound weighs less: between events there is noise alone
 INVENTED = 1 / 3  # of the sounds
@@ -32,7 +33,7 @@ class VocoderRecipe:
     def __init__(self, name: str, decoder: AudioLDM, pool: Pool, steps: int = 8000, batch: int = 12, frames: int = 40):
         self.name, self.steps, self.learning_rate = name, steps, 2e-3
         self.batch, self.frames = batch, frames
-        self.identity = f"{steps} steps of {batch} stretches of {frames} frames, varied and invented"
+        self.identity = f"{steps} steps of {batch} stretches of {frames} frames; windows {WINDOWS}, floor {FLOOR}"
         self.decoder, self.pool = decoder, pool
         self.module: Any = decoder.vocoder.requires_grad_(True)
 
@@ -65,13 +66,17 @@ def varied(sounds_NS: Tensor, draw: Draw) -> Tensor:
 
     Without it a vocoder learns pairs of pitch and timbre, and falls silent or hisses where it meets a novel one.
     """
-    num_samples = sounds_NS.shape[1]
-    speed = float(2 ** draw.rng.uniform(-OCTAVES, OCTAVES))
-    played_NS = F.interpolate(sounds_NS[:, None], round(num_samples / speed), mode="linear")[:, 0, :num_samples]
-    played_NS = F.pad(played_NS, (0, num_samples - played_NS.shape[1]))
+    played_NS = played(sounds_NS, float(2 ** draw.rng.uniform(-OCTAVES, OCTAVES)))
     sounds_NS = torch.where(draw.uniform(len(sounds_NS), 1) < 0.5, sounds_NS, played_NS)
     gain_N1 = (2 * draw.uniform(len(sounds_NS), 1) - 1).clamp(min=0)  # none for half of them
     return (sounds_NS + gain_N1 * sounds_NS.roll(1, dims=0)).clamp(-1, 1)
+
+
+def played(sounds_NS: Tensor, speed: float) -> Tensor:
+    """So many times as fast, then as long as before: cut, or followed by silence."""
+    num_samples = sounds_NS.shape[1]
+    played_NS = F.interpolate(sounds_NS[:, None], round(num_samples / speed), mode="linear")[:, 0, :num_samples]
+    return F.pad(played_NS, (0, num_samples - played_NS.shape[1]))
 
 
 def spectral_distance(made_NS: Tensor, wanted_NS: Tensor) -> dict[str, Tensor]:
@@ -88,6 +93,7 @@ def spectral_distance(made_NS: Tensor, wanted_NS: Tensor) -> dict[str, Tensor]:
 def _magnitudes(sounds_NS: Tensor, window: int) -> Tensor:
     shape_S = torch.hann_window(window, device=sounds_NS.device)
     spectra = torch.stft(sounds_NS.float(), window, window // 4, window=shape_S, return_complex=True)
+    spectra = spectra[:, :NUM_BINS]
     return (spectra.real.square() + spectra.imag.square() + 1e-9).sqrt()
 
 

@@ -11,9 +11,11 @@ from anyany.microworld.scenes import SCENES
 from anyany.microworld.turns import EXTENSIONS
 from anyany.models.encoders.imagebind import ImageBind
 from anyany.seeds import rng_of
-from data_prep.parts.imagebind import JointRecipe, _near, changed, prepared
+from data_prep.parts import imagebind
+from data_prep.parts.imagebind import NEARLY, SPEED_OCTAVES, JointRecipe, _near, changed, fits, hurried, prepared, vague
 from data_prep.parts.pools import TRAINED_ON, Pool, pool
 from data_prep.parts.training import Training, draw_of
+from data_prep.parts.words import say
 
 CPU = torch.device("cpu")
 
@@ -101,35 +103,91 @@ def small() -> ImageBind:
     )
 
 
-def plain_term(media_ND, own_ND, nearly_ND, scenes):
-    """Pair by pair: the own caption among all that say something else, the own medium likewise, and the near miss."""
-    number, losses, misses = len(scenes), [], []
-    scores = [[float(media_ND[i] @ own_ND[j]) for j in range(number)] for i in range(number)]
+def plain_choices(media_ND, texts_ND, agrees):
+    """Pair by pair: the own caption among all that do not fit, the own medium likewise."""
+    number, losses = len(media_ND), []
+    scores = [[float(media_ND[i] @ texts_ND[j]) for j in range(number)] for i in range(number)]
     for i in range(number):
-        counts = [j for j in range(number) if j == i or scenes[j] != scenes[i]]
-        for row in ([scores[i][j] for j in counts], [scores[j][i] for j in counts]):
-            losses.append(torch.tensor(row).logsumexp(0).item() - scores[i][i])
-        misses.append(torch.tensor([0.0, float(media_ND[i] @ nearly_ND[i]) - scores[i][i]]).logsumexp(0).item())
-    return sum(losses) / len(losses) + sum(misses) / number
+        rights = [scores[i][j] for j in range(number) if j == i or not agrees(i, j)]
+        lefts = [scores[j][i] for j in range(number) if j == i or not agrees(j, i)]
+        losses += [torch.tensor(row).logsumexp(0).item() - scores[i][i] for row in (rights, lefts)]
+    return sum(losses) / len(losses)
+
+
+def plain_term(media_ND, texts_TND, scenes, vaguer):
+    own_ND, vague_ND, *nearly = texts_TND
+    misses = [
+        torch.tensor([0.0, float(media_ND[i] @ (nearly_ND[i] - own_ND[i]))]).logsumexp(0).item()
+        for nearly_ND in nearly
+        for i in range(len(scenes))
+    ]
+    whole = plain_choices(media_ND, own_ND, lambda i, j: scenes[i] == scenes[j])
+    partly = plain_choices(media_ND, vague_ND, lambda i, j: nothing_differs(scenes[i], vaguer[j]))
+    return (whole + partly) / 2 + sum(misses) / len(misses)
+
+
+def nothing_differs(scene, told):
+    return all(None in pair for pair in apart(scene, told).values())
 
 
 def test_the_loss_equals_a_plain_loop(small, pools, starts, monkeypatch):
     small.tokenizer_json = ImageBind.from_pretrained(starts / "imagebind").tokenizer_json
-    recipe, told, drawn = JointRecipe(small, pools, batch=7), [], []
-    ids_of, draw = small.caption_ids, Pool.draw
+    recipe, told, heard, drawn = JointRecipe(small, pools, batch=7), [], [], []
+    ids_of, draw, prepare = small.caption_ids, Pool.draw, imagebind.prepared
     monkeypatch.setattr(small, "caption_ids", lambda texts: told.append(texts) or ids_of(texts))
     monkeypatch.setattr(Pool, "draw", lambda *given: drawn.append(draw(*given)) or drawn[-1])
+    monkeypatch.setattr(imagebind, "prepared", lambda *given: heard.append(prepare(*given)) or heard[-1])
+    left, leave = [], imagebind.vague
+    monkeypatch.setattr(imagebind, "vague", lambda *given: left.append(leave(*given)) or left[-1])
     terms = recipe.loss(draw_of("toy", 0, CPU))
     assert list(terms) == list(SCENES)
-    for (modality, term), texts, (media, scenes) in zip(terms.items(), told, drawn, strict=True):
-        assert len(scenes) == 7
-        assert [read_caption(text, modality) for text in texts[:7]] == scenes
-        for scene, text in zip(scenes, texts[7:], strict=True):
-            assert_one_said_attribute_differs(scene, read_caption(text, modality))
+    for (modality, term), texts, values, (_, scenes) in zip(terms.items(), told, heard, drawn, strict=True):
+        own, _, *nearly = [
+            [read_caption(text, modality) for text in texts[first : first + 7]] for first in range(0, len(texts), 7)
+        ]
+        vaguer, left = left[:7], left[7:]
+        assert own == scenes
+        assert len(nearly) == NEARLY
+        for group in nearly:
+            for scene, other in zip(scenes, group, strict=True):
+                assert_one_said_attribute_differs(scene, other)
         with torch.no_grad():
-            texts_ND = small.embed(ids_of(texts), "text")
-            media_ND = small.embed(prepared(small, modality, media), modality, scaled=False)
-        assert term.item() == pytest.approx(plain_term(media_ND, texts_ND[:7], texts_ND[7:], scenes), rel=1e-4)
+            texts_TND = small.embed(ids_of(texts), "text").unflatten(0, (-1, 7))
+            media_ND = small.embed(values, modality, scaled=False)
+        assert term.item() == pytest.approx(plain_term(media_ND, texts_TND, scenes, vaguer), rel=1e-4)
+
+
+@pytest.mark.parametrize("modality", SCENES)
+def test_a_vague_caption_says_less_and_nothing_else(modality):
+    scenes, rng, left_out = trained_scenes(modality), rng_of("vague", modality), set()
+    for scene in scenes[:: max(len(scenes) // 60, 1)]:
+        told = vague(scene, rng)
+        left_out |= apart(scene, told).keys()
+        assert apart(scene, told)
+        assert told.things[0].number == scene.things[0].number
+        assert nothing_differs(scene, told)
+        assert fits(scene, told)
+        other = changed(scene, rng)
+        assert fits(other, told) == nothing_differs(other, told)
+        for name in apart(scene, told).keys() & {"color", "shape", "timbre", "pitch"}:
+            assert str(getattr(scene.things[0], name)) not in say(told, rng).split()
+    assert left_out == set(imagebind.SAID[modality])
+
+
+def test_hurried_sounds_keep_their_end_and_their_pitch():
+    seconds = torch.arange(32_000) / 16_000
+    tone_NS = (8_000 * torch.sin(2 * torch.pi * 800 * seconds) * (seconds < 1.9)).short().expand(8, -1)
+    found_hz, untouched = [], 0
+    for step in range(10):
+        sounds_NS = hurried(tone_NS, draw_of("toy", step, CPU))
+        assert (sounds_NS.shape, sounds_NS.dtype) == (tone_NS.shape, torch.int16)
+        assert (sounds_NS[:, 30_500:] == 0).all()  # nothing is cut off
+        found_hz += torch.fft.rfft(sounds_NS[:, :16_000].float()).abs().argmax(1).tolist()  # bins are 1 Hz apart
+        untouched += sum(torch.equal(sound, tone_NS[0]) for sound in sounds_NS)
+    assert min(found_hz) >= 799
+    assert max(found_hz) <= 800 * 2**SPEED_OCTAVES + 2
+    assert max(found_hz) > 900
+    assert 0.3 * 80 < untouched < 0.7 * 80
 
 
 def test_a_few_steps_bring_the_loss_down(small, pools, starts, tmp_path):
