@@ -26,11 +26,12 @@ def losses(stage: str, data: Path, outputs: Path) -> list[float]:
     """The training loss of each step."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums in another order give other last digits
+    folder = outputs / "golden" / stage / stage  # a run of its own, so that none takes up what another left
     try:
-        train(config(stage, data, outputs), outputs / "golden" / stage)
+        train(config(stage, data, outputs), folder)
     finally:
         torch.set_num_threads(threads)
-    (path,) = (outputs / "golden" / stage).glob("metrics/version_0/metrics.csv")
+    (path,) = folder.glob("metrics/version_0/metrics.csv")
     with open(path) as file:
         return [float(row["train/text"]) for row in csv.DictReader(file) if row["train/text"]]
 
