@@ -74,7 +74,7 @@ class JointRecipe:
     def __init__(self, model: ImageBind, pools: Mapping[str, Pool], steps: int = 5000, batch: int = 32):
         self.name, self.module, self.pools = f"{NAME}/model", model, pools
         self.steps, self.batch, self.learning_rate = steps, batch, 1e-3
-        self.identity = f"{steps} steps of {batch} of each modality"
+        self.identity = f"{steps} steps of {batch} of each modality, with vague captions and {NEARLY} nearly right ones"
 
     def loss(self, draw: Draw) -> dict[str, Tensor]:
         terms = {}
