@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from anyany.faults import UserError
+from anyany.files import whole
 
 TENSORS, MANIFEST = "delta.safetensors", "manifest.json"
 
@@ -44,16 +45,16 @@ def write_delta(
     """Appears whole or not at all, in the place of an earlier one."""
     from safetensors.torch import save_file
 
-    temporary = folder.with_name(folder.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     held = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     shapes = {name: list(tensor.shape) for name, tensor in held.items()}
-    save_file(held, temporary / TENSORS)
     manifest = Manifest(stage, step, dict(parts), dict(tokens), shapes, after)
-    (temporary / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with whole(folder) as temporary:
+        temporary.mkdir()
+        save_file(held, temporary / TENSORS)
+        (temporary / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n")
+        if folder.exists():
+            shutil.rmtree(folder)
 
 
 def read_delta(folder: Path) -> Delta:

@@ -20,7 +20,7 @@ from anyany.data.index import ShardHeader
 from anyany.files import whole
 from anyany.seeds import digest_of
 
-UNREADABLE = -1  # in place of a record's number of items: it is read again in its turn, and becomes a hole
+UNREADABLE = -1  # in place of a record's number of items: it becomes a hole in its turn
 
 
 @dataclass(frozen=True)
@@ -76,5 +76,5 @@ def _opened(path: Path) -> Any:
 def _places(path: Path) -> list[tuple[int, int]]:
     """(first item, number of items) of each record."""
     counts = _opened(path).get_tensor("counts").tolist()
-    firsts = accumulate((max(count, 0) for count in counts), initial=0)
-    return list(zip(firsts, counts, strict=False))
+    ends = accumulate(max(count, 0) for count in counts)
+    return [(end - max(count, 0), count) for end, count in zip(ends, counts, strict=True)]
