@@ -1,6 +1,6 @@
 """Text-only conversations, by kind. Some kinds are held out of every stage's mixture, to measure forgetting with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,13 +54,18 @@ def question_over_one(level: Level, rng: np.random.Generator, novel: bool) -> Ex
 def question_over_several(level: Level, rng: np.random.Generator, novel: bool) -> Exchange:
     """Two or three descriptions, and a question on one of them."""
     scenes = [sample_scene(pick(rng, list(SCENES)), level, rng, novel) for _ in range(int(rng.integers(2, 4)))]
-    called = {modality: pick(rng, MEDIA_NOUNS[modality]) for modality in SCENES}
-    nouns = [called[scene.modality] for scene in scenes]
-    names = [f"{ORDINALS[nouns[:i].count(n)]} {n}" if nouns.count(n) > 1 else n for i, n in enumerate(nouns)]
-    shown = [f"the {name}: {noun(scene, rng)}." for name, scene in zip(names, scenes, strict=True)]
+    names, shown = told_apart(scenes, rng)
     index = int(rng.integers(len(scenes)))
     asked = question(scenes[index], rng)
     return asked._replace(request=_typed(rng, *shown, f"in the {names[index]}, {asked.request}"))
+
+
+def told_apart(scenes: Sequence[Scene], rng: np.random.Generator) -> tuple[list[str], list[str]]:
+    """A name for each scene ("first picture", "recording") and a sentence that describes it under this name."""
+    called = {modality: pick(rng, MEDIA_NOUNS[modality]) for modality in SCENES}
+    nouns = [called[scene.modality] for scene in scenes]
+    names = [f"{ORDINALS[nouns[:i].count(n)]} {n}" if nouns.count(n) > 1 else n for i, n in enumerate(nouns)]
+    return names, [f"the {name}: {noun(scene, rng)}." for name, scene in zip(names, scenes, strict=True)]
 
 
 def unsaid_in_one(level: Level, rng: np.random.Generator, novel: bool) -> Exchange:

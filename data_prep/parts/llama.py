@@ -28,19 +28,19 @@ from data_prep.parts.measures import NUMBER
 from data_prep.parts.pools import TRAINED_ON
 from data_prep.parts.tokenizers import llm_tokenizer
 from data_prep.parts.training import Draw
-from data_prep.parts.words import text_sample
+from data_prep.parts.words import ASKING, READING, Mixture, text_sample
 
 NAME = "llama"
 TEMPLATE = "tiny"
 VOCABULARY = 1024
 MAX_TOKENS = 1024  # positions; rows of training are shorter
 ROW_TOKENS = 256
-QUIZZES = 0.6  # of the conversations in the second training
 PROMPT_WEIGHT = 0.1  # of the tokens of requests, most of which nothing can foresee
 RECIPE = {
     "model": "the next token of conversations of all kinds, half of what is said of scenes in made-up words; tokens of "
     "requests count a tenth",
-    "asking": "three of five conversations are quizzes about one scene, mostly for yes or no; the rest as before",
+    "asking": "as before, but a third of the conversations are quizzes over one scene or several, mostly for yes or "
+    "no, and sums and instructions come more often",
 }
 END = TEMPLATES[TEMPLATE].after["assistant"]
 MAX_REPLY = 40  # tokens; the longest right reply has about 25
@@ -53,7 +53,7 @@ def train(job: Job) -> float:
     model = LlamaForCausalLM.from_pretrained(start, use_safetensors=True, attn_implementation="sdpa")
     tokenizer_json = tokenizer.backend_tokenizer.to_str()
     seconds = job.run(TextRecipe(model, tokenizer_json))
-    seconds += job.run(TextRecipe(model, tokenizer_json, "asking", QUIZZES, steps=4000))
+    seconds += job.run(TextRecipe(model, tokenizer_json, "asking", ASKING, steps=4000))
     model.cpu().half().save_pretrained(job.out / NAME)
     tokenizer.save_pretrained(job.out / NAME)
     return seconds
@@ -124,12 +124,12 @@ class TextRecipe:
         model: LlamaForCausalLM,
         tokenizer_json: str,
         name: str = "model",
-        quizzes: float = 0.0,
+        mixture: Mixture = READING,
         steps: int = 7000,
         rows: int = 12,
         learning_rate: float = 2e-3,
     ):
-        self.name, self.module, self.quizzes = f"{NAME}/{name}", model, quizzes
+        self.name, self.module, self.mixture = f"{NAME}/{name}", model, mixture
         self.steps, self.rows, self.learning_rate = steps, rows, learning_rate
         self.identity = f"{steps} steps of {rows} rows of {ROW_TOKENS}"
         self.vocabulary = Vocabulary(tokenizer_json, TEMPLATE, {})
@@ -155,7 +155,7 @@ class TextRecipe:
         """ids, labels, positions and segments [T] of samples drawn until the next one does not fit."""
         samples: list[Rendered] = []
         while True:
-            sample = render(text_sample(rng, self.quizzes), self.vocabulary)
+            sample = render(text_sample(rng, self.mixture), self.vocabulary)
             if sum(map(len, samples)) + len(sample) > ROW_TOKENS:
                 return self._packed(samples)
             samples.append(sample)

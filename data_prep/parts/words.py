@@ -1,25 +1,24 @@
 """What the parts read: captions of scenes and text samples, drawn anew for every batch, without novel pairs."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anyany.messages.types import Media, Message, Text, assistant, user
+from anyany.messages.types import Media, Message, Text
 from anyany.microworld.captions import PITCHES as PITCH_WORDS
 from anyany.microworld.captions import SIZES as SIZE_WORDS
 from anyany.microworld.captions import TIMBRES as TIMBRE_WORDS
 from anyany.microworld.captions import caption, noun
-from anyany.microworld.levels import LEVELS, Level, sample_scene
-from anyany.microworld.oracles.captions import text_novel_pairs
-from anyany.microworld.questions import presence, question, yes_or_no
-from anyany.microworld.scenes import COLORS, SCENES, SHAPES, Scene
+from anyany.microworld.levels import LEVELS, sample_scene
+from anyany.microworld.scenes import COLORS, SHAPES, Scene
 from anyany.microworld.texts import KINDS
-from anyany.microworld.words import chance, pick, plural, sentence, typed
+from anyany.microworld.words import chance, pick, plural
 from anyany.seeds import rng_of
 from data_prep.parts.comparisons import comparison
 from data_prep.parts.pools import TRAINED_ON
+from data_prep.parts.quizzes import quiz
 
 DISGUISED = 0.5  # of the texts that speak of scenes
 AS_NOUN = 0.4  # how often a scene is told as it stands after "draw": later an LLM says it that way
@@ -38,42 +37,40 @@ def captions(modalities: Sequence[str], number: int) -> Iterator[str]:
         yield say(sample_scene(pick(rng, modalities), level, rng), rng)
 
 
-# How often each kind of text comes: comparing is learned last, small talk at once.
-SHARES = {"question": 4, "question_of_several": 3, "describe": 2, "order": 2}
-COMPARISONS = 0.25  # of all texts
+@dataclass(frozen=True)
+class Mixture:
+    """How often what comes: ``kinds`` weighs the kinds of text against each other, the rest are shares of all texts."""
+
+    kinds: Mapping[str, int]  # 1 for a kind that is not named
+    comparisons: float
+    quizzes: float = 0.0
+
+    def __post_init__(self):
+        assert self.kinds.keys() <= KINDS.keys(), self.kinds
 
 
-def text_sample(rng: np.random.Generator, quizzes: float = 0.0) -> list[Message]:
+# Comparing is learned last, small talk at once.
+READING = Mixture({"question": 4, "question_of_several": 3, "describe": 2, "order": 2}, comparisons=0.25)
+ASKING = Mixture({**READING.kinds, "sums": 3, "instructions": 3}, comparisons=0.15, quizzes=0.35)
+
+
+def text_sample(rng: np.random.Generator, mixture: Mixture = READING) -> list[Message]:
     """A text of any kind, held-out ones too: what no stage trains on must have been learned to be forgotten.
 
-    Half of those that speak of scenes do so in disguise. Bare comparisons come on top.
-
-    Args:
-        quizzes: the share of conversations that ask several questions about one scene.
+    Half of those that speak of scenes do so in disguise.
     """
-    if quizzes and chance(rng, quizzes):
-        messages = quiz(LEVELS[pick(rng, TRAINED_ON)], rng)
-        return disguised(messages, rng) if chance(rng, DISGUISED) else messages
-    if chance(rng, COMPARISONS):
+    drawn = rng.random()
+    if drawn < mixture.quizzes:
+        return _half_disguised(quiz(LEVELS[pick(rng, TRAINED_ON)], rng), rng)
+    if drawn < mixture.quizzes + mixture.comparisons:
         return comparison(rng, made_up_words(rng, 6))
-    names = [name for name in KINDS for _ in range(SHARES.get(name, 1))]
-    kind = KINDS[pick(rng, names)]
+    kind = KINDS[pick(rng, [name for name in KINDS for _ in range(mixture.kinds.get(name, 1))])]
     messages = kind.draw(LEVELS[pick(rng, TRAINED_ON)], rng, False).messages
-    return disguised(messages, rng) if kind.novel and chance(rng, DISGUISED) else messages
+    return _half_disguised(messages, rng) if kind.novel else messages
 
 
-def quiz(level: Level, rng: np.random.Generator) -> list[Message]:
-    """A scene in words and questions about it, most of them for yes or no: many replies for few words."""
-    for _ in range(1_000):
-        scene = sample_scene(pick(rng, list(SCENES)), level, rng)
-        messages: list[Message] = []
-        for _ in range(int(rng.integers(3, 7))):
-            asked = pick(rng, (yes_or_no, yes_or_no, presence, question))(scene, rng)
-            told = asked.request if messages else f"{say(scene, rng)}. {sentence(asked.request)}"
-            messages += [user(typed(told, rng)), assistant(asked.reply)]
-        if not text_novel_pairs("\n".join(part.text for m in messages for part in m.content if isinstance(part, Text))):
-            return messages
-    raise AssertionError("no quiz without a novel pair in 1,000 draws")
+def _half_disguised(messages: list[Message], rng: np.random.Generator) -> list[Message]:
+    return disguised(messages, rng) if chance(rng, DISGUISED) else messages
 
 
 def disguised(messages: list[Message], rng: np.random.Generator) -> list[Message]:

@@ -17,6 +17,7 @@ from data_prep.parts import PARTS, audioldm, imagebind, llama, stable_diffusion,
 from data_prep.parts.pools import Pool, pool
 from data_prep.parts.training import Recipe, Training
 from data_prep.parts.vocoder import VocoderRecipe
+from data_prep.parts.words import ASKING, READING, Mixture
 
 FILE = Path(__file__).parent / "parts.json"
 STEPS = 3
@@ -34,11 +35,11 @@ def _loaded(kind: type[LatentDiffusion], name: str) -> LatentDiffusion:
     return decoder
 
 
-def _llama(work: Path, name: str, quizzes: float) -> Recipe:
+def _llama(work: Path, name: str, mixture: Mixture) -> Recipe:
     folder = PARTS / "llama"
     model = LlamaForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
     tokenizer_json = AutoTokenizer.from_pretrained(folder).backend_tokenizer.to_str()
-    return llama.TextRecipe(model, tokenizer_json, name, quizzes, STEPS, rows=2)
+    return llama.TextRecipe(model, tokenizer_json, name, mixture, STEPS, rows=2)
 
 
 def _imagebind(work: Path) -> Recipe:
@@ -51,8 +52,8 @@ def _vocoder(work: Path) -> Recipe:
 
 
 SERIES: dict[str, Callable[[Path], Recipe]] = {
-    "llama/model": partial(_llama, name="model", quizzes=0.0),
-    "llama/asking": partial(_llama, name="asking", quizzes=llama.QUIZZES),
+    "llama/model": partial(_llama, name="model", mixture=READING),
+    "llama/asking": partial(_llama, name="asking", mixture=ASKING),
     "imagebind/model": _imagebind,
 }
 for kind, part in ((StableDiffusion, stable_diffusion), (ZeroScope, zeroscope), (AudioLDM, audioldm)):

@@ -27,7 +27,7 @@ RECIPES = {
     },
 }
 STATES = {
-    "llama": ["model"],
+    "llama": ["asking", "model"],
     "imagebind": ["model"],
     "stable_diffusion": ["unet", "vae"],
     "zeroscope": ["unet", "vae"],

@@ -13,7 +13,8 @@ from anyany.microworld.texts import KINDS
 from anyany.seeds import rng_of
 from data_prep.parts import words
 from data_prep.parts.pools import TRAINED_ON
-from data_prep.parts.words import COMPARISONS, DISGUISED, SHARES, captions, disguised, quiz, say, text_sample
+from data_prep.parts.quizzes import over_one, over_several, quiz
+from data_prep.parts.words import ASKING, DISGUISED, READING, captions, disguised, say, text_sample
 from tests.microworld.scan import scan
 
 NUM = 2_000
@@ -47,9 +48,9 @@ def test_texts_hold_no_novel_pair(record_property, monkeypatch):
         while plain:
             assert not text_novel_pairs("\n".join(texts_of(plain.pop()))), texts
     record_property("found", f"{len(kinds)} kinds of text that a language model learns from")
-    assert compared / NUM == pytest.approx(COMPARISONS, abs=0.04)
-    num, total = NUM - compared, sum(SHARES.get(name, 1) for name in KINDS)
-    assert kinds == pytest.approx({name: num * SHARES.get(name, 1) / total for name in KINDS}, rel=0.35)
+    assert compared / NUM == pytest.approx(READING.comparisons, abs=0.04)
+    num, total = NUM - compared, sum(READING.kinds.get(name, 1) for name in KINDS)
+    assert kinds == pytest.approx({name: num * READING.kinds.get(name, 1) / total for name in KINDS}, rel=0.35)
 
 
 def count_and_draw(counts, name, draw, *arguments):
@@ -85,29 +86,55 @@ def test_half_of_what_is_said_of_scenes_is_in_disguise(monkeypatch):
     monkeypatch.setattr(words, "disguised", lambda messages, rng: [])
     for index in range(NUM):
         found[text_sample(rng_of("half", index)) == []] += 1
-    speaks = sum(SHARES.get(name, 1) for name, kind in KINDS.items() if kind.novel)
-    wanted = (1 - COMPARISONS) * DISGUISED * speaks / sum(SHARES.get(name, 1) for name in KINDS)
+    speaks = sum(READING.kinds.get(name, 1) for name, kind in KINDS.items() if kind.novel)
+    wanted = (1 - READING.comparisons) * DISGUISED * speaks / sum(READING.kinds.get(name, 1) for name in KINDS)
     assert found[True] / NUM == pytest.approx(wanted, abs=0.04)
 
 
-def test_a_quiz_asks_about_one_scene_mostly_for_yes_or_no(record_property):
-    replies, turns = Counter(), Counter()
+@pytest.mark.parametrize(("draw", "turns"), [(over_one, [3, 4, 5, 6]), (over_several, [2, 3, 4])])
+def test_a_quiz_asks_mostly_for_yes_or_no(record_property, draw, turns):
+    replies, found_turns = Counter(), Counter()
     for index in range(300):
-        messages = quiz(LEVELS[TRAINED_ON[index % 2]], rng_of("quiz", index))
-        texts = texts_of(messages)
+        messages = draw(LEVELS[TRAINED_ON[index % 2]], rng_of("quiz", index))
         assert [message.role for message in messages] == ["user", "assistant"] * (len(messages) // 2)
-        assert not scan("\n".join(texts)), texts
-        assert not text_novel_pairs("\n".join(texts)), texts
-        turns[len(messages) // 2] += 1
-        for reply in texts[1::2]:
+        found_turns[len(messages) // 2] += 1
+        for reply in texts_of(messages)[1::2]:
             replies[found[0].lower() if (found := re.match("yes|no", reply, re.IGNORECASE)) else "other"] += 1
-    record_property("found", f"{replies.total()} questions in 300 quizzes")
-    assert sorted(turns) == [3, 4, 5, 6]
+    record_property("found", f"{replies.total()} questions in 300 quizzes {draw.__name__}")
+    assert sorted(found_turns) == turns
     # A thing that is asked for is there a little more often than not.
     assert replies["other"] / replies.total() < 0.3
     assert abs(replies["yes"] - replies["no"]) < 0.15 * replies.total()
-    asked = [text_sample(rng_of("asking", index), quizzes=0.6) for index in range(400)]
-    assert sum(len(messages) > 4 for messages in asked) / 400 == pytest.approx(0.6 + 0.4 * 0.25 / 3, abs=0.08)
+
+
+def test_a_quiz_over_several_scenes_names_the_one_it_asks_about(record_property):
+    asked = 0
+    for index in range(100):
+        first, *others = texts_of(over_several(LEVELS["easy"], rng_of("several", index)))[::2]
+        names = re.findall(r"the ((?:first |second |third )?\w+): ", first, re.IGNORECASE)
+        assert len(set(names)) == len(names) in (2, 3), first
+        for text in (first.rpartition(". ")[2], *others):
+            asked += 1
+            assert re.match(r"in the (.+?),", text, re.IGNORECASE)[1].lower() in [name.lower() for name in names], text
+    record_property("found", f"{asked} questions on one of several scenes")
+
+
+def test_no_quiz_holds_a_novel_pair(record_property):
+    for index in range(300):
+        texts = "\n".join(texts_of(quiz(LEVELS[TRAINED_ON[index % 2]], rng_of("quiz", index))))
+        assert not scan(texts), texts
+        assert not text_novel_pairs(texts), texts
+    record_property("found", "300 quizzes without a novel pair")
+
+
+def test_a_mixture_counts_its_quizzes(monkeypatch):
+    drawn = Counter()
+    for name in ("quiz", "comparison"):
+        monkeypatch.setattr(words, name, lambda *given, name=name: drawn.update([name]) or [])
+    for index in range(NUM):
+        text_sample(rng_of("asking", index), ASKING)
+    assert drawn["quiz"] / NUM == pytest.approx(ASKING.quizzes, abs=0.04)
+    assert drawn["comparison"] / NUM == pytest.approx(ASKING.comparisons, abs=0.04)
 
 
 @pytest.mark.parametrize("modality", SCENES)
