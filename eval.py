@@ -18,15 +18,32 @@ log = logging.getLogger(__name__)
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="eval")
 def main(cfg: DictConfig) -> None:
-    """Writes the loss terms of one run on one split into its folder."""
+    """Writes the scoreboard of one run, or its loss terms on one split, into its folder."""
     try:
         config = checked(cfg, CONF, "eval")
-        write_metrics(last_stage(existing(Path(config["run"]))), config["split"])
+        run = existing(Path(config["run"]))
+        if config["losses"] is not None:
+            write_losses(last_stage(run), config["losses"])
+        else:
+            write_scoreboard(run, config["number"], config["seed"])
     except UserError as error:
         sys.exit(str(error))
 
 
-def write_metrics(run: Path, split: str) -> None:
+def write_scoreboard(run: Path, number: int, seed: int) -> None:
+    """Measures the run on the microworld; leaves figures and a page, and prints the figures.
+
+    Raises:
+        UserError: where the folder is not that of a run.
+    """
+    last_stage(run)
+    from anyany.launch.evaluating import REPORT, SCOREBOARD, evaluate_run, show
+
+    show(evaluate_run(run, number, seed))
+    log.info("%s, %s: open it in a browser", run / SCOREBOARD, run / REPORT)
+
+
+def write_losses(run: Path, split: str) -> None:
     """Leaves the loss terms of a stage's last checkpoint in its folder.
 
     Raises:
@@ -36,7 +53,7 @@ def write_metrics(run: Path, split: str) -> None:
     from anyany.launch.experiment import evaluate  # heavy: --help and --cfg answer without it
 
     metrics = evaluate(config, run, split)
-    path = run / f"evaluation-{split}.json"
+    path = run / f"losses-{split}.json"
     path.write_text(json.dumps(metrics, indent=2) + "\n")
     log.info("%s: %s", path, json.dumps(metrics))
 

@@ -1,5 +1,6 @@
 """Figures with their uncertainty."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
 
@@ -20,6 +21,21 @@ class Figure:
 
     def __str__(self) -> str:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f}, n = {self.n})"
+
+
+def from_json(data: Mapping[str, float]) -> Figure:
+    """The inverse of ``as_json``."""
+    return Figure(data["value"], data["low"], data["high"], int(data["n"]))
+
+
+def mean(values: Sequence[float]) -> Figure:
+    """The mean of independent values with its normal interval."""
+    n = len(values)
+    if n < 2:
+        raise ValueError(f"{n} values have no interval; give at least two")
+    middle = sum(values) / n
+    half = Z_95 * sqrt(sum((value - middle) ** 2 for value in values) / (n - 1) / n)
+    return Figure(middle, middle - half, middle + half, n)
 
 
 def share(hits: int, n: int) -> Figure:

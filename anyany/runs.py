@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anyany.faults import UserError
 
-CHECKPOINTS, LEDGER, CONFIG, LOCK = "checkpoints", "ledger", "config.yaml", "lock"
+CHECKPOINTS, LEDGER, CONFIG, LOCK, COST = "checkpoints", "ledger", "config.yaml", "lock", "cost.json"
 STAGES = ("enc_align", "dec_align", "instruct")
 DELTAS = "deltas"
 _STEP = re.compile(r"step=(\d+)\.ckpt$")

@@ -44,10 +44,10 @@ def test_terms_are_written_into_the_folder_of_the_run(run, monkeypatch):
         return {"text": 0.5}
 
     put(monkeypatch, evaluate)
-    start(monkeypatch, f"run={run}", "split=test")
+    start(monkeypatch, f"run={run}", "losses=test")
     assert calls == [("enc_align", run, "test")]
-    assert json.loads((run / "evaluation-test.json").read_text()) == {"text": 0.5}
-    assert sorted(path.name for path in run.iterdir()) == [CONFIG, "evaluation-test.json"]
+    assert json.loads((run / "losses-test.json").read_text()) == {"text": 0.5}
+    assert sorted(path.name for path in run.iterdir()) == [CONFIG, "losses-test.json"]
 
 
 def test_a_run_that_is_not_there_names_the_nearest(run, monkeypatch):
@@ -66,7 +66,7 @@ def test_what_the_evaluation_refuses_is_told_in_its_words_alone(run, monkeypatch
 
     put(monkeypatch, evaluate)
     with pytest.raises(SystemExit) as end:
-        start(monkeypatch, f"run={run}")
+        start(monkeypatch, f"run={run}", "losses=val")
     assert end.value.code == "no checkpoint yet"
 
 
@@ -77,7 +77,7 @@ def test_an_error_of_the_code_keeps_its_traceback(run, monkeypatch):
     put(monkeypatch, evaluate)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(ValueError, match="a bug"):
-        start(monkeypatch, f"run={run}")
+        start(monkeypatch, f"run={run}", "losses=val")
 
 
 def test_a_refused_evaluation_prints_one_line_and_leaves_nothing(tmp_path):
@@ -85,7 +85,7 @@ def test_a_refused_evaluation_prints_one_line_and_leaves_nothing(tmp_path):
     run = tmp_path / "first_run"
     for more, line in {
         (): f"{run} holds no config.yaml, nor does a stage in it: it is not the folder of a run of train.py",
-        ("splt=test",): "splt: no such key or group; did you mean split?",
+        ("losse=test",): "losse: no such key or group; did you mean losses?",
     }.items():
         command = [sys.executable, eval_script.__file__, f"run={run}", *more]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

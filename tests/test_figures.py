@@ -3,7 +3,7 @@ import json
 import pytest
 from scipy.stats import binomtest
 
-from anyany.figures import Figure, share
+from anyany.figures import Figure, from_json, mean, share
 
 
 def test_eight_of_ten_by_hand():
@@ -51,3 +51,18 @@ def test_json_and_text_round():
     assert json.loads(json.dumps(figure.as_json())) == data
     assert isinstance(figure.as_json()["n"], int)
     assert str(figure) == "0.333 (0.123 to 0.988, n = 27)"
+    assert from_json(data) == Figure(0.333333, 0.123456, 0.987655, 27)
+
+
+def test_a_mean_by_hand():
+    # 1, 2, 6: mean 3, variance (4 + 1 + 9) / 2 = 7, standard error sqrt(7 / 3) = 1.527525.
+    figure = mean([1.0, 2.0, 6.0])
+    assert (figure.value, figure.n) == (3.0, 3)
+    assert figure.low == pytest.approx(3 - 1.959964 * 1.527525, abs=1e-5)
+    assert figure.high == pytest.approx(3 + 1.959964 * 1.527525, abs=1e-5)
+
+
+@pytest.mark.parametrize("values", [[], [1.0]])
+def test_too_few_values_are_refused(values):
+    with pytest.raises(ValueError, match=f"{len(values)} values have no interval; give at least two"):
+        mean(values)

@@ -18,14 +18,14 @@ def draw(
     """Media ``[N, ...]``, each from its caption and a seed of its own.
 
     Args:
-        told: is told after each batch how many are done.
+        told: is told after each batch how many it held.
     """
     made = []
     for first in range(0, len(captions), BATCH):
         some = captions[first : first + BATCH]
         seeds = [seed_of(seed, first + index) for index in range(len(some))]
         made.append(decoder.generate(decoder.condition(some), seeds))
-        told(first + len(some))
+        told(len(some))
     return torch.cat(made)
 
 

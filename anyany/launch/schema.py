@@ -129,7 +129,9 @@ class Eval(Strict):
     """What ``conf/eval.yaml`` composes to."""
 
     run: str
-    split: str
+    number: PositiveInt
+    seed: NonNegativeInt
+    losses: str | None
 
 
 SCHEMAS: dict[str, type[Strict]] = {"train": Train, "eval": Eval}

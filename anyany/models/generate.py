@@ -5,11 +5,13 @@ Shape letters: N items, L positions and D width of a conditioning, S tokens of a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from anyany.media.table import Preprocess
+from anyany.faults import UserError
+from anyany.media.table import MEDIA, Preprocess
 from anyany.messages.collate import Sample, collate
 from anyany.messages.render import render
 from anyany.messages.types import Conversation, Media, Text
@@ -39,7 +41,12 @@ class Reply:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        return tuple(part.modality for part in self.parts if not isinstance(part, Text))
+        return tuple(part.modality for part in self.media)
+
+    @property
+    def media(self) -> tuple[Wish | Media, ...]:
+        """What was asked for, made or not."""
+        return tuple(part for part in self.parts if not isinstance(part, Text))
 
     @property
     def text(self) -> str:
@@ -104,6 +111,29 @@ class Generator:
             for ((r, p), wish), medium in zip(wishes.items(), made, strict=True):
                 parts[r][p] = Media(modality, tensor=medium.cpu(), caption=wish.caption)
         return [Reply(tuple(row), reply.is_complete) for row, reply in zip(parts, replies, strict=True)]
+
+
+def opened(medium: Media, preprocess: Mapping[str, Preprocess]) -> Tensor:
+    """What the model is given of a medium that a user shows: decoded and preprocessed.
+
+    Raises:
+        UserError: for a modality that the model does not read, or a file that is not there.
+        MediaFault: for one that cannot be decoded.
+    """
+    if medium.modality not in preprocess:
+        able = ", ".join(preprocess) or "text alone"
+        raise UserError(f"the model does not read {medium.modality}; it reads {able}")
+    prepare = preprocess[medium.modality]
+    if medium.tensor is not None:
+        return prepare(medium.tensor)
+    data = medium.data
+    if medium.path is not None:
+        try:
+            data = Path(medium.path).read_bytes()
+        except OSError as error:
+            raise UserError(f"{medium.modality} {medium.path}: {error.strerror}; give a file that is there") from error
+    assert data is not None, "a medium that is shown is held as a tensor, bytes or a path"
+    return prepare(MEDIA[medium.modality].decode(data, prepare.spec))
 
 
 def read(emitted: Emitted, vocabulary: Vocabulary) -> Reply:

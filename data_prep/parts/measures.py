@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import torch
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 from torch import Tensor
 
 from anyany.evaluation.decoders import draw
@@ -48,11 +48,7 @@ def drawn(decoder: Decoder, levels: Sequence[str] = TRAINED_ON, number: int = NU
         captions, scenes = told(records(decoder.modality, level, number))
         with Progress() as progress:
             task = progress.add_task(f"{decoder.modality} of {level} captions", total=number)
-            media = draw(decoder, captions, told=partial(_advance, progress, task))
+            media = draw(decoder, captions, told=partial(progress.advance, task))
         hits = read_back(scenes, media)
         figures |= {f"{level}.{name}": figure for name, figure in shares(hits).items()}
     return figures
-
-
-def _advance(progress: Progress, task: TaskID, done: int) -> None:
-    progress.update(task, completed=done)

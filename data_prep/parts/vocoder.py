@@ -18,11 +18,11 @@ from data_prep.parts.training import Draw
 # Samples; each with a hop of a quarter. Of steady frames a vocoder makes multiples of the frame rate, 50 Hz, and it
 # cannot tell where in a wide band a partial lies. A window that tells such frequencies apart finds the nearest partial
 # as wrong as none, and harmonics fall silent: with 1,024 samples all that lie above the first, with 256 far fewer.
-WINDOWS = (64, 128, 256)
-NUM_BINS = 33  # the lowest of each: to 8, 4 and 2 kHz, since bands are the wider the higher they lie
+WINDOWS = (32, 64, 128, 256)
+NUM_BINS = 33  # the lowest of each: to 8, 8, 4 and 2 kHz, since bands are the wider the higher they lie
 LOGARITHMIC = 2.0  # weight of the distance of logarithms, which weak harmonics weigh as much in as strong ones
 QUIET = 0.2  # of the loudest sound's norm, below which a sound weighs less: between events there is noise alone
-INVENTED = 1 / 3  # of the sounds
+INVENTED = 1 / 2  # of the sounds
 OCTAVES = 0.4  # of a change of speed, up and down; pitches lie 1.3 apart
 FLOOR = 0.1  # of magnitudes before the logarithm: above the background noise, which nothing can foresee
 
@@ -84,16 +84,17 @@ def spectral_distance(made_NS: Tensor, wanted_NS: Tensor) -> dict[str, Tensor]:
     relative, logarithmic = [], []
     for window in WINDOWS:
         made, wanted = (_magnitudes(sounds, window) for sounds in (made_NS, wanted_NS))
-        apart_N, whole_N = (values.flatten(1).norm(dim=1) for values in (made - wanted, wanted))
+        whole_N = wanted.flatten(1).norm(dim=1)  # with the bins above: of a high tone they hold all but noise
+        made, wanted = made[:, :NUM_BINS], wanted[:, :NUM_BINS]
+        apart_N = (made - wanted).flatten(1).norm(dim=1)
         relative.append((apart_N / whole_N.clamp(min=QUIET * whole_N.max())).mean())
-        logarithmic.append(((made + FLOOR).log() - (wanted + FLOOR).log()).abs().mean())
+        logarithmic.append(((made + FLOOR).log() - (wanted + FLOOR).log()).square().mean())
     return {"relative": torch.stack(relative).mean(), "logarithmic": LOGARITHMIC * torch.stack(logarithmic).mean()}
 
 
 def _magnitudes(sounds_NS: Tensor, window: int) -> Tensor:
     shape_S = torch.hann_window(window, device=sounds_NS.device)
     spectra = torch.stft(sounds_NS.float(), window, window // 4, window=shape_S, return_complex=True)
-    spectra = spectra[:, :NUM_BINS]
     return (spectra.real.square() + spectra.imag.square() + 1e-9).sqrt()
 
 

@@ -45,7 +45,7 @@ class Mixture:
     comparisons: float
     quizzes: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         assert self.kinds.keys() <= KINDS.keys(), self.kinds
 
 

@@ -40,8 +40,7 @@ def test_each_caption_has_a_seed_of_its_own_wherever_batches_end(monkeypatch, ba
     assert made_N2[:, 1].tolist() == [float(seed) for seed in seeds]
     assert seeds == [seed_of(11, index) for index in range(7)]
     assert len(set(seeds)) == 7
-    assert told == [min(first + batch, 7) for first in range(0, 7, batch)]
-    assert [len(asked) for asked in echo.asked] == [min(batch, 7 - first) for first in range(0, 7, batch)]
+    assert told == [min(batch, 7 - first) for first in range(0, 7, batch)] == [len(asked) for asked in echo.asked]
 
 
 def test_another_seed_draws_with_other_seeds():

@@ -1,0 +1,143 @@
+"""Everything that is measured of a model, as one table of tasks."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from anyany.data.recipes import make_media, read_media
+from anyany.evaluation.asking import ask
+from anyany.evaluation.bounds import bounds
+from anyany.evaluation.items import NOVEL, SPLITS, Item, dialogues, exchanged, pairs, texts
+from anyany.evaluation.oracles import ALL_RIGHT
+from anyany.evaluation.scores import made, of_attributes, of_dialogues, of_routing, understood
+from anyany.figures import Figure
+from anyany.microworld.scenes import SCENES
+from anyany.models.generate import Generator, Reply
+
+EXACT_MATCH = "exact_match"
+NAMED = (
+    "text+image to text+audio",
+    "text+video to text+audio",
+    "text+image to text+image+video",
+    "text to text+image+video+audio",
+)
+TURNS = ("two turns", "three turns", "four turns")
+Figures = dict[str, Any]  # nested, with a Figure at each end
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How much is asked, and of which world."""
+
+    level: str
+    number: int = 200  # of items for each figure
+    splits: Sequence[str] = SPLITS
+    cases: Sequence[str] = (*NAMED, *TURNS)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """Items that are asked together, and the figures that their replies give, under a dotted name."""
+
+    name: str
+    items: Sequence[Item]
+    score: Callable[[Sequence[Item], Sequence[Reply]], Any]
+
+
+@dataclass
+class Answered:
+    """A task with what came of it, for a page that shows it."""
+
+    task: Task
+    replies: Sequence[Reply]
+    figures: Any
+
+
+def tasks(asked: Asked, reads: Sequence[str], writes: Sequence[str]) -> Iterator[Task]:
+    """All that can be asked of a model.
+
+    Args:
+        reads, writes: the modalities that it reads and writes; what needs another one is left out.
+    """
+    level, number = asked.level, asked.number
+    for modality in (name for name in SCENES if name in reads):
+        for split in asked.splits:
+            items = list(pairs(modality, level, split, number, partial(read_media, modality=modality)))
+            yield Task(f"understanding.{modality}.{split}", items, _understanding)
+            if split == NOVEL:
+                yield Task(f"control.understanding.{modality}", exchanged(items), _understanding)
+    for modality in (name for name in SCENES if name in writes):
+        for split in asked.splits:
+            items = list(pairs(modality, level, split, number, partial(make_media, modality=modality)))
+            yield Task(f"generation.{modality}.{split}", items, _generation)
+    for case in asked.cases:
+        items = list(dialogues(case, level, NOVEL, number))
+        needed = {name for item in items for name in (*item.modalities, *(scene.modality for scene in item.shown))}
+        if needed <= {*reads, *writes}:
+            yield Task(f"dialogues.{case}", items, of_dialogues)
+            if swapped := exchanged(items):
+                yield Task(f"control.dialogues.{case}", swapped, of_dialogues)
+    yield Task("text", list(texts(level, NOVEL, number)), _nothing)
+
+
+def evaluate(generator: Generator, every: Sequence[Task], seed: int, told: Callable[[int], None]) -> list[Answered]:
+    """Asks everything and scores it.
+
+    Args:
+        told: is told how many items were answered since it was last told.
+    """
+    answered = []
+    for task in every:
+        replies = ask(generator, task.items, seed, told=told)
+        answered.append(Answered(task, replies, task.score(task.items, replies)))
+    return answered
+
+
+def figures_of(answered: Sequence[Answered]) -> Figures:
+    """The figures nested by the parts of their names, with those of routing over all that was asked as it stands."""
+    found: Figures = {}
+    for one in answered:
+        if one.figures is not None:
+            _put(found, one.task.name, one.figures)
+    plain = [one for one in answered if not one.task.name.startswith("control")]
+    accuracy, confusion = of_routing(*_together(plain))
+    return found | {"routing": {"accuracy": accuracy, "confusion": confusion}}
+
+
+def add_bounds(answered: Sequence[Answered], generator: Generator, cache: Path, told: Callable[[int], None]) -> None:
+    """Beside each share of generation the ceiling and the floor of its decoder."""
+    for one in answered:
+        kind, *rest = one.task.name.split(".")
+        if kind == "generation" and rest[0] in generator.decoders:
+            captions = [item.targets[0].caption or "" for item in one.task.items]
+            scenes = [item.scenes[0] for item in one.task.items]
+            found = bounds(generator.decoders[rest[0]], captions, scenes, cache, told)
+            one.figures |= {name: by_attribute[ALL_RIGHT] for name, by_attribute in found.items()}
+
+
+def _together(answered: Sequence[Answered]) -> tuple[list[Item], list[Reply]]:
+    return [i for one in answered for i in one.task.items], [r for one in answered for r in one.replies]
+
+
+def _understanding(items: Sequence[Item], replies: Sequence[Reply]) -> dict[str, Figure]:
+    figures = of_attributes(understood, items, replies)
+    return {EXACT_MATCH: figures.pop(ALL_RIGHT), **figures}
+
+
+def _generation(items: Sequence[Item], replies: Sequence[Reply]) -> dict[str, Figure]:
+    return of_attributes(made, items, replies)
+
+
+def _nothing(items: Sequence[Item], replies: Sequence[Reply]) -> None:
+    """Counts for routing alone."""
+
+
+def _put(found: Figures, name: str, figures: Any) -> None:
+    """Names of cases hold no dots, so every dot is a step."""
+    *before, last = name.split(".")
+    for part in before:
+        found = found.setdefault(part, {})
+    found[last] = figures

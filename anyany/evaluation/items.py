@@ -1,0 +1,155 @@
+"""What an evaluation asks: requests, and what a right reply to each holds.
+
+Items are drawn from the microworld by level, split, task and number alone, so every run is asked the same, whatever
+shards it was trained on.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from anyany.data.recipes import Recipe
+from anyany.data.records import Record
+from anyany.messages.types import Conversation, Media, Message, Part, media_of
+from anyany.microworld.dialogues import sample_dialogue
+from anyany.microworld.levels import LEVELS
+from anyany.microworld.records import make_record, render
+from anyany.microworld.scenes import Scene, from_json
+from anyany.microworld.texts import KINDS
+from anyany.seeds import digest_of, rng_of
+
+SPLITS = ("test", "test_novel")
+NOVEL = "test_novel"
+_NAMESPACE = "evaluation"
+_SEED = int.from_bytes(digest_of(_NAMESPACE)[:4], "little")  # no world that is trained on is drawn from it
+
+
+@dataclass(frozen=True)
+class Item:
+    """A request and what must come back.
+
+    Args:
+        messages: up to the user's last one; what is shown is held as bytes.
+        answer: what the reply's text must say (``oracles.answers``), where that can be told.
+        targets: the media that the reply must bring, in order, each with its caption.
+        scenes: of the targets.
+        shown: the scenes of what the user shows, in order.
+        group: items of one group are the turns of one dialogue.
+    """
+
+    messages: Conversation
+    answer: Mapping[str, Any] | None = None
+    targets: tuple[Media, ...] = ()
+    scenes: tuple[Scene, ...] = ()
+    shown: tuple[Scene, ...] = ()
+    group: int = 0
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Those that the reply must bring, in order."""
+        return tuple(target.modality for target in self.targets)
+
+
+def pairs(modality: str, level: str, split: str, number: int, recipe: Recipe) -> Iterator[Item]:
+    """Pairs as the recipe of a stage asks for them: to be read, or to be made."""
+    for index in range(number):
+        members = make_record(_SEED, level, split, modality, index)
+        record = Record(_NAMESPACE, split, index, f"{split}-{modality}-{index}", members, tuple(members))
+        scene = from_json(_json(members["scene.json"]))
+        messages = recipe(record)
+        scenes = {part.member: scene for part in media_of(messages) if part.member}
+        answer = None if list(media_of(messages, "assistant")) else {"scene": _json(members["scene.json"])}
+        yield _item(messages, scenes, members, answer, index)
+
+
+def dialogues(case: str, level: str, split: str, number: int) -> Iterator[Item]:
+    """The turns of dialogues of one case; each stands behind the right replies to those before it."""
+    for index in range(number):
+        rng = rng_of(_NAMESPACE, level, split, case, index)
+        dialogue = sample_dialogue(LEVELS[level], rng, split == NOVEL, case)
+        members = {name: render(scene, LEVELS[level], rng) for name, scene in dialogue.scenes.items()}
+        for place, message in enumerate(dialogue.messages):
+            if message.role == "assistant":
+                told = dialogue.messages[: place + 1]
+                yield _item(told, dialogue.scenes, members, dialogue.answers.get(place), index)
+
+
+def texts(level: str, split: str, number: int, held_out: bool = False) -> Iterator[Item]:
+    """Requests that are answered in text alone, of all kinds in turn."""
+    kinds = [kind for kind in KINDS.values() if kind.held_out == held_out]
+    for index in range(number):
+        kind = kinds[index % len(kinds)]
+        sample = kind.draw(LEVELS[level], _text_rng(level, split, index), split == NOVEL and kind.novel)
+        yield Item(sample.messages[:-1], sample.answer, group=index)
+
+
+def held_out_texts(level: str, number: int) -> list[Conversation]:
+    """Whole conversations of the kinds that no stage trains on."""
+    kinds = [kind for kind in KINDS.values() if kind.held_out]
+    return [
+        kinds[index % len(kinds)].draw(LEVELS[level], _text_rng(level, "held out", index), False).messages
+        for index in range(number)
+    ]
+
+
+def exchanged(items: Sequence[Item]) -> list[Item]:
+    """The items that show something, each with what the next one of its kind shows in place of its own.
+
+    Kinds are told apart by the modalities shown. An item for which no other shows other scenes is left out.
+    """
+    kinds: dict[tuple[str, ...], list[Item]] = {}
+    for item in items:
+        kinds.setdefault(tuple(scene.modality for scene in item.shown), []).append(item)
+    made = []
+    for modalities, some in kinds.items():
+        for index, item in enumerate(some) if modalities else ():
+            others = (*some[index + 1 :], *some[:index])
+            other = next((other for other in others if other.shown != item.shown), None)
+            if other is not None:
+                made.append(replace(item, messages=_showing(item.messages, other.messages)))
+    return sorted(made, key=lambda item: item.group)
+
+
+def _showing(messages: Conversation, others: Conversation) -> list[Message]:
+    media = media_of(others, "user")
+
+    def exchanged_part(part: Part) -> Part:
+        return next(media) if isinstance(part, Media) else part
+
+    return [
+        replace(message, content=tuple(map(exchanged_part, message.content))) if message.role == "user" else message
+        for message in messages
+    ]
+
+
+def _item(
+    messages: Conversation, scenes: Mapping[str, Scene], members: Mapping[str, bytes], answer: Any, group: int
+) -> Item:
+    """The item whose right reply is the last of the messages."""
+    *before, reply = (_with_bytes(message, members) for message in messages)
+    targets = tuple(part for part in reply.content if isinstance(part, Media))
+    *_, given = messages
+    wanted = tuple(scenes[part.member or ""] for part in given.content if isinstance(part, Media))
+    shown = tuple(scenes[part.member or ""] for part in media_of(messages, "user"))
+    return Item(before, answer, targets, wanted, shown, group)
+
+
+def _with_bytes(message: Message, members: Mapping[str, bytes]) -> Message:
+    def held(part: Part) -> Part:
+        if not isinstance(part, Media) or part.member is None:
+            return part
+        return replace(part, member=None, data=members[part.member])
+
+    return replace(message, content=tuple(map(held, message.content)))
+
+
+def _text_rng(level: str, split: str, index: int) -> np.random.Generator:
+    return rng_of(_NAMESPACE, level, split, "text", index)
+
+
+def _json(data: bytes) -> Any:
+    import json
+
+    return json.loads(data)

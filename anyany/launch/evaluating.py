@@ -1,0 +1,112 @@
+"""From the folder of a run to its scoreboard and its report."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from anyany.deltas import apply_delta, read_delta
+from anyany.evaluation.evaluator import Answered, Asked, add_bounds, evaluate, figures_of, tasks
+from anyany.evaluation.forgetting import text_loss
+from anyany.evaluation.items import held_out_texts
+from anyany.evaluation.report import report
+from anyany.evaluation.scores import as_json
+from anyany.figures import Figure, from_json
+from anyany.files import write_whole
+from anyany.launch.experiment import assembled
+from anyany.launch.stored import last_stage, stored_config
+from anyany.models.anyany import AnyToAny
+from anyany.models.assemble import Assembled
+from anyany.models.generate import Generator
+from anyany.runs import COST, DELTAS, STAGES, stage_folders
+from anyany.training.fit import seed_everything
+from anyany.training.handover import digests_of, tokens_of
+
+SCOREBOARD, REPORT = "scoreboard.json", "report.html"
+MAIN = ("exact_match", "all_right", "ceiling", "floor")  # of what is also told by attribute
+
+
+def evaluate_run(run: Path, number: int, seed: int) -> dict[str, Any]:
+    """Measures what the run's last stage left; writes the scoreboard and the report into its folder.
+
+    Args:
+        number: of items for each figure.
+    """
+    config = stored_config(last_stage(run))
+    seed_everything(config["seed"])
+    parts = assembled(config)
+    model = parts.model().eval()
+    conversations = held_out_texts(config["level"], number)
+    forgotten = {stage: text_loss(model.llm, parts.vocabulary, conversations) for stage in _stages(run, parts, model)}
+    generator = _generator(config, parts, model)
+    answered = _answered(config, generator, number, seed)
+    figures = figures_of(answered) | {"forgotten": forgotten, "cost": _costs(run)}
+    write_whole(run / SCOREBOARD, json.dumps(as_json(figures), indent=1) + "\n")
+    told = f"Level {config['level']}, {number} items a figure, seed {seed}, stages {', '.join(forgotten)}."
+    write_whole(run / REPORT, report(f"{run.parent.name} / {run.name}", told, figures, answered))
+    return figures
+
+
+def _stages(run: Path, parts: Assembled, model: AnyToAny) -> Iterator[str]:
+    """Puts what each stage left into the model, one after the other, and says which; first stands the untrained one."""
+    yield "before"
+    for stage in STAGES:
+        folder = run / DELTAS / stage
+        if folder.is_dir():
+            apply_delta(model, read_delta(folder), digests_of(parts), tokens_of(parts))
+            yield stage
+
+
+def _generator(config: Mapping[str, Any], parts: Assembled, model: AnyToAny) -> Generator:
+    device = torch.device("cuda" if config["trainer"]["accelerator"] in ("gpu", "cuda") else "cpu")
+    for decoder in parts.decoders.values():
+        decoder.load()
+        decoder.to(device)
+    return Generator(model.to(device), parts.vocabulary, parts.preprocess, parts.decoders)
+
+
+def _answered(config: Mapping[str, Any], generator: Generator, number: int, seed: int) -> list[Answered]:
+    asked = Asked(config["level"], number, seed=seed)
+    every = list(tasks(asked, list(generator.preprocess), list(generator.decoders)))
+    drawn = 2 * sum(len(task.items) for task in every if task.name.startswith("generation"))
+    with Progress() as progress:
+        task = progress.add_task("asking", total=sum(len(task.items) for task in every) + drawn)
+
+        def told(done: int) -> None:
+            progress.advance(task, done)
+
+        answered = evaluate(generator, every, seed, told)
+        add_bounds(answered, generator, Path(config["paths"]["cache"]) / "bounds", told)
+    return answered
+
+
+def _costs(run: Path) -> dict[str, dict[str, Figure]]:
+    found = {folder.name: folder / COST for folder in stage_folders(run)}
+    return {
+        stage: {name: from_json(figure) for name, figure in json.loads(path.read_text()).items()}
+        for stage, path in found.items()
+        if path.is_file()
+    }
+
+
+def show(figures: Mapping[str, Any], console: Console | None = None) -> None:
+    """The scoreboard as a table in the terminal."""
+    table = Table("figure", "value", "95 %", "n")
+    for name, figure in _flat(figures):
+        table.add_row(name, f"{figure.value:.3f}", f"{figure.low:.3f} to {figure.high:.3f}", str(figure.n))
+    (console or Console()).print(table)
+
+
+def _flat(figures: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Figure]]:
+    """Figures under dotted names, without those of single attributes."""
+    main = {name: value for name, value in figures.items() if name in MAIN}
+    for name, value in (main or figures).items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        elif isinstance(value, Figure):
+            yield f"{before}{name}", value

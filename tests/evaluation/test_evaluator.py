@@ -1,0 +1,118 @@
+import pytest
+
+from anyany.evaluation import asking
+from anyany.evaluation.asking import ask, seed_of
+from anyany.evaluation.evaluator import NAMED, TURNS, Answered, Asked, Task, evaluate, figures_of, tasks
+from anyany.evaluation.items import Item
+from anyany.figures import share
+from anyany.media.table import MEDIA, MediaSpec
+from anyany.messages.types import Media, Text, user
+from anyany.microworld.captions import caption
+from anyany.microworld.scenes import SCENES, from_json
+from anyany.models.generate import Reply
+from anyany.seeds import rng_of
+
+NUM = 3
+FEW = Asked("easy", NUM)
+
+
+def right(item):
+    """What must be said and brought."""
+    text = []
+    if item.answer is not None and "scene" in item.answer:
+        text = [Text(caption(from_json(item.answer["scene"]), rng_of("right")))]
+    elif item.answer is not None:
+        text = [Text(str(item.answer.get("value", item.answer.get("text", ""))))]
+    media = [Media(t.modality, tensor=MEDIA[t.modality].decode(t.data, MediaSpec())) for t in item.targets]
+    return Reply((*text, *media))
+
+
+class Answers:
+    """Answers items by a rule, in place of a model."""
+
+    preprocess = dict.fromkeys(SCENES, None)
+    decoders = dict.fromkeys(SCENES, None)
+
+    def __init__(self, items, rule):
+        self.by_messages = {id(item.messages): item for item in items}
+        self.rule, self.asked = rule, []
+
+    def __call__(self, conversations, values, seeds, sampling):
+        self.asked.append((len(conversations), list(seeds)))
+        return [self.rule(self.by_messages[id(messages)]) for messages in conversations]
+
+
+@pytest.fixture(scope="module")
+def every():
+    return list(tasks(FEW, list(SCENES), list(SCENES)))
+
+
+@pytest.fixture(autouse=True)
+def unopened(monkeypatch):
+    monkeypatch.setattr(asking, "opened", lambda medium, preprocess: medium)
+
+
+def answered(every, rule):
+    return evaluate(Answers([item for task in every for item in task.items], rule), every, 0, lambda number: None)
+
+
+def test_all_is_asked(every, record_property):
+    names = [task.name for task in every]
+    record_property("found", f"{len(names)} tasks of {NUM} items")
+    assert len(set(names)) == len(names)
+    for modality in SCENES:
+        for split in ("test", "test_novel"):
+            assert {f"understanding.{modality}.{split}", f"generation.{modality}.{split}"} <= set(names)
+        assert f"control.understanding.{modality}" in names
+    assert {f"dialogues.{case}" for case in (*NAMED, *TURNS)} <= set(names)
+    assert f"control.dialogues.{NAMED[0]}" in names
+    assert f"control.dialogues.{NAMED[3]}" not in names  # shows nothing
+    assert "text" in names
+
+
+def test_what_needs_a_side_that_is_not_there_is_left_out():
+    names = [task.name for task in tasks(FEW, ["image"], ["audio"])]
+    assert [name for name in names if "understanding" in name] == [
+        "understanding.image.test", "understanding.image.test_novel", "control.understanding.image"
+    ]  # fmt: skip
+    assert [name for name in names if "generation" in name] == ["generation.audio.test", "generation.audio.test_novel"]
+    assert [name for name in names if name.startswith("dialogues")] == [f"dialogues.{NAMED[0]}"]
+    assert [task.name for task in tasks(FEW, [], [])] == ["text"]
+
+
+def test_right_replies_have_all_figures_at_one_and_empty_ones_at_nothing(every):
+    figures = figures_of(answered(every, right))
+    for modality in SCENES:
+        for split in ("test", "test_novel"):
+            assert figures["understanding"][modality][split]["exact_match"] == share(NUM, NUM)
+            assert figures["generation"][modality][split]["all_right"] == share(NUM, NUM)
+    assert {case: figures["dialogues"][case] for case in NAMED} == dict.fromkeys(NAMED, share(NUM, NUM))
+    assert figures["routing"]["accuracy"].value == 1.0
+    nothing = figures_of(answered(every, lambda item: Reply(())))
+    assert nothing["understanding"]["image"]["test"]["exact_match"].value == 0.0
+    assert nothing["generation"]["audio"]["test_novel"]["all_right"].value == 0.0
+    assert all(figure.value == 0.0 for figure in nothing["dialogues"].values())
+    texts = sum(counts["text"] for asked, counts in nothing["routing"]["confusion"].items() if asked == "text")
+    assert nothing["routing"]["accuracy"] == share(texts, nothing["routing"]["accuracy"].n)
+
+
+def test_controls_do_not_count_in_routing(every):
+    found = figures_of(answered(every, right))["routing"]["accuracy"]
+    assert found.n == sum(len(task.items) for task in every if not task.name.startswith("control"))
+
+
+def test_each_item_has_a_seed_of_its_own_wherever_batches_end(monkeypatch):
+    items, told = [Item([user(str(index))]) for index in range(7)], []
+    monkeypatch.setattr(asking, "BATCH", 3)
+    answers = Answers(items, lambda item: Reply((item.messages[0].content[0],)))
+    replies = ask(answers, items, 11, told=told.append)
+    assert [reply.text for reply in replies] == [str(index) for index in range(7)]
+    assert told == [3, 3, 1] == [number for number, _ in answers.asked]
+    assert [seed for _, seeds in answers.asked for seed in seeds] == [seed_of(11, index) for index in range(7)]
+    assert len({seed_of(seed, index) for seed in range(10) for index in range(50)}) == 500
+
+
+def test_figures_nest_by_the_dots_of_their_names():
+    task = Task("generation.image.test", [Item([user("?")])], lambda items, replies: None)
+    found = figures_of([Answered(task, [Reply(())], {"all_right": share(0, 1)})])
+    assert found["generation"] == {"image": {"test": {"all_right": share(0, 1)}}}
