@@ -13,9 +13,10 @@ from lightning.pytorch.callbacks import LambdaCallback, RichProgressBar
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from anyany.faults import UserError
-from anyany.runs import CONFIG, LEDGER, checkpoint_step, claimed, latest_checkpoint
+from anyany.runs import CONFIG, COST, LEDGER, checkpoint_step, claimed, latest_checkpoint
 from anyany.training.callbacks import StreamLedger
 from anyany.training.checkpoints import AtomicCheckpointIO, LatestCheckpoint
+from anyany.training.cost import StageCost
 from anyany.training.datamodule import StreamDataModule
 from anyany.training.module import TrainingModule
 from anyany.training.process_group import closed_process_group
@@ -62,6 +63,7 @@ def fit(
         logger=logger if logger is not None else False,
         callbacks=[
             StreamLedger(run / LEDGER),
+            StageCost(run / COST),
             LatestCheckpoint(run, save_every),
             _once(at_start),
             *progress,
