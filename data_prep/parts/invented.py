@@ -1,10 +1,10 @@
 """Sounds that mean nothing: tones and bands of noise at any pitch, for parts that must pass any sound on.
 
 A vocoder that has heard the microworld alone learns its pairs of pitch and timbre: a low tone comes out as a hum, a
-high buzz as a tone. These sounds say that any spectrum is possible. At the least two voices sound together, at
-frequencies that have nothing to do with each other. Where one is far louder than the others an oracle may still name
-it (one sound in six; one in twenty with a pair that is novel), but no part that learns from them ever reads a word on
-them: what goes with what is for the denoiser to find, and that one learns from records alone.
+high buzz as a tone. These sounds say that any spectrum is possible: one voice, or several at frequencies that have
+nothing to do with each other. An oracle may still name what it hears (one sound in seven; one in thirty with a pair
+that is novel), but no part that learns from them ever reads a word on them: what goes with what is for the denoiser to
+find, and that one learns from records alone.
 
 Shape letters: N sounds, V voices of each, S samples.
 """
