@@ -20,7 +20,9 @@ from data_prep.parts.training import Draw
 # as wrong as none, and harmonics fall silent: with 1,024 samples all that lie above the first, with 256 far fewer.
 WINDOWS = (32, 64, 128, 256)
 NUM_BINS = 33  # the lowest of each: to 8, 8, 4 and 2 kHz, since bands are the wider the higher they lie
-LOGARITHMIC = 2.0  # weight of the distance of logarithms, which weak harmonics weigh as much in as strong ones
+# The distance of logarithms, in which weak harmonics weigh as much as strong ones, is squared: an absolute one is at
+# rest in silence, since of a tone's bins most ask for less.
+LOGARITHMIC = 2.0  # its weight
 QUIET = 0.2  # of the loudest sound's norm, below which a sound weighs less: between events there is noise alone
 INVENTED = 1 / 2  # of the sounds
 OCTAVES = 0.4  # of a change of speed, up and down; pitches lie 1.3 apart
@@ -80,7 +82,7 @@ def played(sounds_NS: Tensor, speed: float) -> Tensor:
 
 
 def spectral_distance(made_NS: Tensor, wanted_NS: Tensor) -> dict[str, Tensor]:
-    """Means over windows of each sound's relative distance of magnitudes, and of the distance of their logarithms."""
+    """Means over windows of each sound's relative distance of magnitudes, and of the square of that of logarithms."""
     relative, logarithmic = [], []
     for window in WINDOWS:
         made, wanted = (_magnitudes(sounds, window) for sounds in (made_NS, wanted_NS))
