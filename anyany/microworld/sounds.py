@@ -46,14 +46,17 @@ class Event:
     glide_octaves: float
 
 
-def render_sound(scene: Sound, level: Level, rng: np.random.Generator) -> Tensor:
+def render_sound(scene: Sound, level: Level, rng: np.random.Generator, pitch_hz: float | None = None) -> Tensor:
     """float32 [S] in -1..1 with S = ``level.sound_s * level.sample_rate_hz``.
+
+    Args:
+        pitch_hz: of all events, in place of the pitches that the scene names.
 
     Raises:
         ValueError: the events do not fit into the level's sound, even with the shortest gaps.
     """
     rate_hz = level.sample_rate_hz
-    events = list(_events(scene, level.sound_s, rng))
+    events = list(_events(scene, level.sound_s, rng, pitch_hz))
     spare_s = level.sound_s - _shortest_s([event.length_s for event in events])
     num_gaps = max(len(events) - 1, 1)
     gap_s = rng.uniform(GAP_S[0], min(GAP_S[1], GAP_S[0] + spare_s / num_gaps))
@@ -96,12 +99,13 @@ def frequencies(event: Event, rate_hz: int) -> np.ndarray:
     return event.pitch_hz * 2.0**octaves_S
 
 
-def _events(scene: Sound, sound_s: float, rng: np.random.Generator) -> Iterator[Event]:
+def _events(scene: Sound, sound_s: float, rng: np.random.Generator, pitch_hz: float | None) -> Iterator[Event]:
     for beeps, length in zip(scene.events, _draw_lengths(scene, sound_s, rng), strict=True):
         length_s = rng.uniform(*LENGTH_S[length])
-        pitch_hz = PITCH_HZ[beeps.pitch] * rng.uniform(1 - PITCH_JITTER, 1 + PITCH_JITTER)
+        middle_hz = PITCH_HZ[beeps.pitch] if pitch_hz is None else pitch_hz
+        drawn_hz = middle_hz * rng.uniform(1 - PITCH_JITTER, 1 + PITCH_JITTER)
         for _ in range(beeps.number):
-            yield Event(beeps.timbre, pitch_hz, length_s, GLIDE_OCTAVES[beeps.glide or "flat"])
+            yield Event(beeps.timbre, drawn_hz, length_s, GLIDE_OCTAVES[beeps.glide or "flat"])
 
 
 def _draw_lengths(scene: Sound, sound_s: float, rng: np.random.Generator) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from anyany.models.decoders.audioldm import AudioLDM
+from anyany.seeds import rng_of
 from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
 from data_prep.parts.clip import scheduler
 from data_prep.parts.decoders import begun, measured, save
@@ -23,6 +24,7 @@ from data_prep.parts.job import Job
 from data_prep.parts.pools import INT16_MAX, Pool
 from data_prep.parts.tokenizers import roberta_tokenizer
 from data_prep.parts.training import Draw
+from data_prep.parts.unpitched import unpitched
 from data_prep.parts.vocoder import VocoderRecipe, any_sounds, set_range
 from data_prep.parts.words import captions
 
@@ -34,11 +36,13 @@ CLAP_WIDTH = 64
 # Where a tone is steady, a vocoder without memory gives multiples of its frame rate, 50 Hz: a long hop is a fine one.
 RATE_HZ, HOP_RATES, NUM_MELS, NUM_FRAMES = 16_000, (8, 8, 5), 32, 100
 LATENT_SCALE, LATENT_CHANNELS = 4, 8
+UNPITCHED = 1 / 4  # as many sounds between the pitches as records, times this
 RECIPE = {
     "vocoder": "log-mel spectrograms to sound: records, varied in speed and mixed, and invented sounds; spectra "
     "at several resolutions, no adversary",
     "vae": "100 x 32 log-mel spectrograms of the same sounds to 25 x 8 x 8 latents",
-    "unet": "the denoiser and its CLAP text encoder together, from nothing; v-prediction, captions drawn anew",
+    "unet": "the denoiser and its CLAP text encoder together, from nothing; v-prediction, captions drawn anew; a fifth "
+    "of the sounds lie between the pitches that have a name and are told without their pitch",
 }
 
 
@@ -139,7 +143,11 @@ def vocoder() -> SpeechT5HifiGan:
 
 def spectrograms(decoder: AudioLDM, pool: Pool, indices: range) -> Tensor:
     """``[N, T, M]``."""
-    return decoder.spectrogram(pool.media(indices).float() / INT16_MAX)
+    return _spectrograms(decoder, pool.media(indices))
+
+
+def _spectrograms(decoder: AudioLDM, sounds_NS: Tensor) -> Tensor:
+    return decoder.spectrogram(sounds_NS.float() / INT16_MAX)
 
 
 def autoencoder_recipe(decoder: AudioLDM, pool: Pool, steps: int = 4000, batch: int = 16) -> AutoencoderRecipe:
@@ -154,7 +162,9 @@ def autoencoder_recipe(decoder: AudioLDM, pool: Pool, steps: int = 4000, batch: 
 
 
 def denoiser_recipe(decoder: AudioLDM, pool: Pool, steps: int = 6000, batch: int = 32) -> DiffusionRecipe:
-    latents = Latents(
-        *encode_all(decoder.vae, lambda i: spectrograms(decoder, pool, i).unsqueeze(1), len(pool)), pool.scenes
-    )
+    more_NS, more_scenes = unpitched(round(UNPITCHED * len(pool)), rng_of("parts", NAME, "unpitched"))
+    records = encode_all(decoder.vae, lambda i: spectrograms(decoder, pool, i).unsqueeze(1), len(pool))
+    more = encode_all(decoder.vae, lambda i: _spectrograms(decoder, more_NS[i]).unsqueeze(1), len(more_NS))
+    mean, std = (torch.cat(pair) for pair in zip(records, more, strict=True))
+    latents = Latents(mean, std, [*pool.scenes, *more_scenes])
     return DiffusionRecipe(f"{NAME}/unet", decoder, latents, f"{steps} steps of {batch}", steps, batch)

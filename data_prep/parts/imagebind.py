@@ -1,20 +1,17 @@
 """The tiny ImageBind: one space for pictures, clips, sounds and captions of the microworld."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from anyany.evaluation.retrieval import candidates, right_first
 from anyany.figures import Figure
-from anyany.microworld.captions import caption, unsaid
-from anyany.microworld.levels import LEVELS, all_things, novel_pairs
-from anyany.microworld.scenes import SCENES, Scene, Thing
-from anyany.microworld.words import pick
+from anyany.microworld.captions import caption
+from anyany.microworld.levels import LEVELS, all_things
+from anyany.microworld.scenes import SCENES, Scene
 from anyany.models.encoders.imagebind import ImageBind
 from anyany.ops.contrastive import contrastive_loss
 from anyany.seeds import rng_of
@@ -23,19 +20,23 @@ from data_prep.parts.measures import NUMBER, records, shown, told
 from data_prep.parts.pools import INT16_MAX, TRAINED_ON, Pool
 from data_prep.parts.tokenizers import clip_tokenizer
 from data_prep.parts.training import Draw
+from data_prep.parts.unpitched import unpitched
+from data_prep.parts.variants import changed, fits, retimbred, vague
 from data_prep.parts.vocoder import played
 from data_prep.parts.words import captions, say
 
 NAME = "imagebind"
 RECORDS = {"image": 40_000, "video": 20_000, "audio": 12_000}
 MAX_TOKENS, VOCABULARY = 24, 800  # the longest caption has 23
-SAID = {"image": ("color", "shape", "size", "place"), "video": ("color", "shape")}
-SAID["audio"] = ("timbre", "pitch", "length", "glide")  # what a vague caption may leave out
 NEARLY = 3  # captions of each item that are wrong in one attribute
 SPEED_OCTAVES = 0.4  # by which a sound is played faster; pitches lie 1.3 apart. Slower ones would lose their end
+STEPS = {"model": 5000, "hearing": 1500}
+LEARNING_RATE = {"model": 1e-3, "hearing": 5e-4}
+NUM_UNPITCHED = {"model": 0, "hearing": 24}  # sounds of a step
 RECIPE = {
     "model": "pictures, clips and sounds (half of the sounds a little faster) against captions, against "
-    "captions that leave attributes unsaid, and against its own caption with one attribute changed"
+    "captions that leave attributes unsaid, and against its own caption with one attribute changed",
+    "hearing": "as before, with sounds between the pitches that have a name, told without their pitch",
 }
 
 
@@ -44,7 +45,7 @@ def train(job: Job) -> float:
     start = job.start(NAME, make)
     model = ImageBind.from_pretrained(start)
     pools = {modality: job.pool(modality, number) for modality, number in RECORDS.items()}
-    seconds = job.run(JointRecipe(model, pools))
+    seconds = sum(job.run(JointRecipe(model, pools, name, steps)) for name, steps in STEPS.items())
     model.cpu().save_pretrained(job.out / NAME, torch.float16)
     return seconds
 
@@ -71,9 +72,17 @@ class JointRecipe:
     attributes stand together, and takes a middle hiss, which it has never heard, for a high one.
     """
 
-    def __init__(self, model: ImageBind, pools: Mapping[str, Pool], steps: int = 5000, batch: int = 32):
-        self.name, self.module, self.pools = f"{NAME}/model", model, pools
-        self.steps, self.batch, self.learning_rate = steps, batch, 1e-3
+    def __init__(
+        self,
+        model: ImageBind,
+        pools: Mapping[str, Pool],
+        name: str,
+        steps: int,
+        batch: int = 32,
+    ):
+        self.name, self.module, self.pools = f"{NAME}/{name}", model, pools
+        self.steps, self.batch, self.learning_rate = steps, batch, LEARNING_RATE[name]
+        self.num_unpitched = NUM_UNPITCHED[name]
         self.identity = f"{steps} steps of {batch} of each modality, with vague captions and {NEARLY} nearly right ones"
 
     def loss(self, draw: Draw) -> dict[str, Tensor]:
@@ -89,7 +98,19 @@ class JointRecipe:
             ids = self.module.caption_ids([say(scene, draw.rng) for group in told for scene in group])
             texts = self.module.embed(ids.to(draw.device), "text")  # scaled by the learned temperature
             terms[modality] = self._terms(media_ND, texts.unflatten(0, (len(told), -1)), scenes, vaguer)
-        return terms
+        return terms | ({"unpitched": self._unpitched(draw)} if self.num_unpitched else {})
+
+    def _unpitched(self, draw: Draw) -> Tensor:
+        """Against their captions, and against these with another timbre."""
+        sounds, scenes = unpitched(self.num_unpitched, draw.rng)
+        values = prepared(self.module, "audio", sounds).to(draw.device)
+        sounds_ND = self.module.embed(values, "audio", scaled=False)
+        told = [scenes, [retimbred(scene, draw.rng) for scene in scenes]]
+        ids = self.module.caption_ids([say(scene, draw.rng) for group in told for scene in group])
+        own_ND, wrong_ND = self.module.embed(ids.to(draw.device), "text").chunk(2)
+        fits_NN = torch.tensor([[fits(one, other) for other in scenes] for one in scenes], device=draw.device)
+        total, count = contrastive_loss(sounds_ND, own_ND, fits_NN)
+        return total / count + torch.nn.functional.softplus((sounds_ND * (wrong_ND - own_ND)).sum(-1)).mean()
 
     def _terms(self, media_ND: Tensor, texts_TND: Tensor, scenes: Sequence[Scene], vaguer: Sequence[Scene]) -> Tensor:
         own_ND, vague_ND, *nearly = texts_TND
@@ -103,46 +124,10 @@ class JointRecipe:
         return (total + vague_total) / (2 * count) + torch.nn.functional.softplus(wrong_N - right_N).mean()
 
 
-def vague(scene: Scene, rng: np.random.Generator) -> Scene:
-    """The scene with some attributes left unsaid, its number aside."""
-    (thing,) = scene.things
-    said = [name for name in SAID[scene.modality] if getattr(thing, name) is not None]
-    names = [said[index] for index in rng.permutation(len(said))[: int(rng.integers(1, len(said) + 1))]]
-    return SCENES[scene.modality]((unsaid(thing, *names),))
-
-
-def fits(scene: Scene, told: Scene) -> bool:
-    """Whether nothing that ``told`` says is otherwise in the scene; what either leaves unsaid contradicts nothing."""
-    (thing,), (other,) = scene.things, told.things
-    pairs = [(getattr(thing, name), value) for name, value in vars(other).items()]
-    return all(None in pair or pair[0] == pair[1] for pair in pairs)
-
-
 def hurried(sounds_NS: Tensor, draw: Draw) -> Tensor:
     """Half of them, by so little that no pitch becomes another."""
     played_NS = played(sounds_NS.float(), float(2 ** draw.rng.uniform(0, SPEED_OCTAVES))).to(sounds_NS)
     return torch.where(draw.uniform(len(sounds_NS), 1).to(sounds_NS.device) < 0.5, sounds_NS, played_NS)
-
-
-def changed(scene: Scene, rng: np.random.Generator) -> Scene:
-    """The scene with one attribute at another value, so that no novel pair arises."""
-    return pick(rng, _near(scene))
-
-
-@cache
-def _near(scene: Scene) -> list[Scene]:
-    (thing,) = scene.things
-    kind = SCENES[scene.modality]
-    things = (other for level in TRAINED_ON for other in all_things(scene.modality, LEVELS[level]))
-    all_scenes = dict.fromkeys(kind((other,)) for other in things)  # some speeds say nothing, so some come twice
-    return [other for other in all_scenes if _is_one_apart(thing, other.things[0]) and not novel_pairs(other)]
-
-
-def _is_one_apart(one: Thing, other: Thing) -> bool:
-    """Whether exactly one attribute differs; one that is said of one alone contradicts nothing."""
-    pairs = [(getattr(one, name), getattr(other, name)) for name in vars(one)]
-    differing = [pair for pair in pairs if pair[0] != pair[1]]
-    return len(differing) == 1 and None not in differing[0]
 
 
 def prepared(model: ImageBind, modality: str, media: Tensor) -> Tensor:

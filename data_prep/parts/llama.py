@@ -28,13 +28,15 @@ from data_prep.parts.measures import NUMBER
 from data_prep.parts.pools import TRAINED_ON
 from data_prep.parts.tokenizers import llm_tokenizer
 from data_prep.parts.training import Draw
-from data_prep.parts.words import ASKING, READING, Mixture, text_sample
+from data_prep.parts.words import ASKING, READING, text_sample
 
 NAME = "llama"
 TEMPLATE = "tiny"
 VOCABULARY = 1024
 MAX_TOKENS = 1024  # positions; rows of training are shorter
 ROW_TOKENS = 256
+STEPS = {"model": 7000, "asking": 4000}
+MIXTURES = {"model": READING, "asking": ASKING}
 PROMPT_WEIGHT = 0.1  # of the tokens of requests, most of which nothing can foresee
 RECIPE = {
     "model": "the next token of conversations of all kinds, half of what is said of scenes in made-up words; tokens of "
@@ -52,8 +54,7 @@ def train(job: Job) -> float:
     tokenizer = AutoTokenizer.from_pretrained(start)
     model = LlamaForCausalLM.from_pretrained(start, use_safetensors=True, attn_implementation="sdpa")
     tokenizer_json = tokenizer.backend_tokenizer.to_str()
-    seconds = job.run(TextRecipe(model, tokenizer_json))
-    seconds += job.run(TextRecipe(model, tokenizer_json, "asking", ASKING, steps=4000))
+    seconds = sum(job.run(TextRecipe(model, tokenizer_json, name, steps)) for name, steps in STEPS.items())
     model.cpu().half().save_pretrained(job.out / NAME)
     tokenizer.save_pretrained(job.out / NAME)
     return seconds
@@ -123,13 +124,12 @@ class TextRecipe:
         self,
         model: LlamaForCausalLM,
         tokenizer_json: str,
-        name: str = "model",
-        mixture: Mixture = READING,
-        steps: int = 7000,
+        name: str,
+        steps: int,
         rows: int = 12,
         learning_rate: float = 2e-3,
     ):
-        self.name, self.module, self.mixture = f"{NAME}/{name}", model, mixture
+        self.name, self.module, self.mixture = f"{NAME}/{name}", model, MIXTURES[name]
         self.steps, self.rows, self.learning_rate = steps, rows, learning_rate
         self.identity = f"{steps} steps of {rows} rows of {ROW_TOKENS}"
         self.vocabulary = Vocabulary(tokenizer_json, TEMPLATE, {})

@@ -17,7 +17,6 @@ from data_prep.parts import PARTS, audioldm, imagebind, llama, stable_diffusion,
 from data_prep.parts.pools import Pool, pool
 from data_prep.parts.training import Recipe, Training
 from data_prep.parts.vocoder import VocoderRecipe
-from data_prep.parts.words import ASKING, READING, Mixture
 
 FILE = Path(__file__).parent / "parts.json"
 STEPS = 3
@@ -35,16 +34,16 @@ def _loaded(kind: type[LatentDiffusion], name: str) -> LatentDiffusion:
     return decoder
 
 
-def _llama(work: Path, name: str, mixture: Mixture) -> Recipe:
+def _llama(work: Path, name: str) -> Recipe:
     folder = PARTS / "llama"
     model = LlamaForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
     tokenizer_json = AutoTokenizer.from_pretrained(folder).backend_tokenizer.to_str()
-    return llama.TextRecipe(model, tokenizer_json, name, mixture, STEPS, rows=2)
+    return llama.TextRecipe(model, tokenizer_json, name, STEPS, rows=2)
 
 
-def _imagebind(work: Path) -> Recipe:
+def _imagebind(work: Path, name: str) -> Recipe:
     pools = {modality: _pool(work, modality) for modality in imagebind.RECORDS}
-    return imagebind.JointRecipe(ImageBind.from_pretrained(PARTS / "imagebind"), pools, STEPS, BATCH)
+    return imagebind.JointRecipe(ImageBind.from_pretrained(PARTS / "imagebind"), pools, name, STEPS, BATCH)
 
 
 def _vocoder(work: Path) -> Recipe:
@@ -52,9 +51,8 @@ def _vocoder(work: Path) -> Recipe:
 
 
 SERIES: dict[str, Callable[[Path], Recipe]] = {
-    "llama/model": partial(_llama, name="model", mixture=READING),
-    "llama/asking": partial(_llama, name="asking", mixture=ASKING),
-    "imagebind/model": _imagebind,
+    **{f"llama/{name}": partial(_llama, name=name) for name in llama.STEPS},
+    **{f"imagebind/{name}": partial(_imagebind, name=name) for name in imagebind.STEPS},
 }
 for kind, part in ((StableDiffusion, stable_diffusion), (ZeroScope, zeroscope), (AudioLDM, audioldm)):
     for told, make in (("vae", part.autoencoder_recipe), ("unet", part.denoiser_recipe)):

@@ -4,17 +4,21 @@ import pytest
 import torch
 
 from anyany.media.table import MEDIA, MediaSpec
+from anyany.microworld.captions import unsaid
 from anyany.microworld.levels import LEVELS, all_things, novel_pairs
 from anyany.microworld.oracles.captions import read_caption
+from anyany.microworld.oracles.glossary import words_of
 from anyany.microworld.records import make_record
 from anyany.microworld.scenes import SCENES
 from anyany.microworld.turns import EXTENSIONS
 from anyany.models.encoders.imagebind import ImageBind
 from anyany.seeds import rng_of
 from data_prep.parts import imagebind
-from data_prep.parts.imagebind import NEARLY, SPEED_OCTAVES, JointRecipe, _near, changed, fits, hurried, prepared, vague
+from data_prep.parts.imagebind import NEARLY, SPEED_OCTAVES, JointRecipe, hurried, prepared
 from data_prep.parts.pools import TRAINED_ON, Pool, pool
 from data_prep.parts.training import Training, draw_of
+from data_prep.parts.unpitched import unpitched
+from data_prep.parts.variants import SAID, _near, changed, fits, retimbred, vague
 from data_prep.parts.words import say
 
 CPU = torch.device("cpu")
@@ -132,7 +136,7 @@ def nothing_differs(scene, told):
 
 def test_the_loss_equals_a_plain_loop(small, pools, starts, monkeypatch):
     small.tokenizer_json = ImageBind.from_pretrained(starts / "imagebind").tokenizer_json
-    recipe, told, heard, drawn = JointRecipe(small, pools, batch=7), [], [], []
+    recipe, told, heard, drawn = JointRecipe(small, pools, "model", 5000, batch=7), [], [], []
     ids_of, draw, prepare = small.caption_ids, Pool.draw, imagebind.prepared
     monkeypatch.setattr(small, "caption_ids", lambda texts: told.append(texts) or ids_of(texts))
     monkeypatch.setattr(Pool, "draw", lambda *given: drawn.append(draw(*given)) or drawn[-1])
@@ -171,7 +175,7 @@ def test_a_vague_caption_says_less_and_nothing_else(modality):
         assert fits(other, told) == nothing_differs(other, told)
         for name in apart(scene, told).keys() & {"color", "shape", "timbre", "pitch"}:
             assert str(getattr(scene.things[0], name)) not in say(told, rng).split()
-    assert left_out == set(imagebind.SAID[modality])
+    assert left_out == set(SAID[modality])
 
 
 def test_hurried_sounds_keep_their_end_and_their_pitch():
@@ -192,6 +196,42 @@ def test_hurried_sounds_keep_their_end_and_their_pitch():
 
 def test_a_few_steps_bring_the_loss_down(small, pools, starts, tmp_path):
     small.tokenizer_json = ImageBind.from_pretrained(starts / "imagebind").tokenizer_json
-    run = Training(JointRecipe(small, pools, steps=12, batch=8), tmp_path, CPU)
+    run = Training(JointRecipe(small, pools, "model", 12, batch=8), tmp_path, CPU)
     losses = [sum(run.one_step().values()) for _ in range(12)]
     assert min(losses[-3:]) < losses[0]
+
+
+def test_another_timbre_is_the_only_change():
+    rng, found = rng_of("timbres"), set()
+    for _ in range(40):
+        scene = SCENES["audio"]((unsaid(trained_scenes("audio")[0].things[0], "pitch"),))
+        other = retimbred(scene, rng)
+        assert list(apart(scene, other)) == ["timbre"]
+        found.add(other.events[0].timbre)
+    assert len(found) == 3
+
+
+def test_sounds_between_the_pitches_are_heard_against_their_captions(small, pools, starts, monkeypatch):
+    small.tokenizer_json = ImageBind.from_pretrained(starts / "imagebind").tokenizer_json
+    recipe, told, heard = JointRecipe(small, pools, "hearing", 1500, batch=4), [], []
+    ids_of, prepare, drawn, exchanged = small.caption_ids, imagebind.prepared, [], []
+    monkeypatch.setattr(imagebind, "unpitched", lambda *given: drawn.append(unpitched(*given)) or drawn[-1])
+    monkeypatch.setattr(imagebind, "retimbred", lambda *given: exchanged.append(retimbred(*given)) or exchanged[-1])
+    monkeypatch.setattr(small, "caption_ids", lambda texts: told.append(texts) or ids_of(texts))
+    monkeypatch.setattr(imagebind, "prepared", lambda *given: heard.append(prepare(*given)) or heard[-1])
+    terms = recipe.loss(draw_of("toy", 0, CPU))
+    assert list(terms) == [*SCENES, "unpitched"]
+    texts, values = told[-1], heard[-1]
+    own, wrong = texts[: len(values)], texts[len(values) :]
+    (_, scenes), others = drawn[0], list(exchanged)
+    with torch.no_grad():
+        own_ND, wrong_ND = small.embed(ids_of(texts), "text").chunk(2)
+        sounds_ND = small.embed(values, "audio", scaled=False)
+    misses = [
+        torch.tensor([0.0, float(sound @ (w - o))]).logsumexp(0).item()
+        for sound, o, w in zip(sounds_ND, own_ND, wrong_ND, strict=True)
+    ]
+    wanted = plain_choices(sounds_ND, own_ND, lambda i, j: nothing_differs(scenes[i], scenes[j]))
+    assert terms["unpitched"].item() == pytest.approx(wanted + sum(misses) / len(misses), rel=1e-4)
+    for text, scene in zip((*own, *wrong), (*scenes, *others), strict=True):
+        assert scene.events[0].timbre in {word.value for word in words_of(text, "audio")}, text

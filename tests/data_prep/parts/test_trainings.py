@@ -28,7 +28,7 @@ RECIPES = {
 }
 STATES = {
     "llama": ["asking", "model"],
-    "imagebind": ["model"],
+    "imagebind": ["hearing", "model"],
     "stable_diffusion": ["unet", "vae"],
     "zeroscope": ["unet", "vae"],
     "audioldm": ["unet", "vae", "vocoder"],
@@ -49,8 +49,12 @@ def short(monkeypatch):
         part = import_module(f"data_prep.parts.{name}")
         if hasattr(part, "RECORDS"):
             monkeypatch.setattr(part, "RECORDS", RECORDS.get(name) or dict.fromkeys(part.RECORDS, 4))
+        whole = hasattr(part, "STEPS")  # several trainings of one kind, each with its own number
+        if whole:
+            monkeypatch.setattr(part, "STEPS", dict.fromkeys(part.STEPS, STEPS))
         for recipe, changes in RECIPES[name].items():
-            monkeypatch.setattr(part, recipe, partial(getattr(part, recipe), steps=STEPS, **changes))
+            more = changes if whole else {"steps": STEPS, **changes}
+            monkeypatch.setattr(part, recipe, partial(getattr(part, recipe), **more))
         return part
 
     return part_of

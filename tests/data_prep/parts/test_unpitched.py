@@ -1,0 +1,54 @@
+import math
+
+import numpy as np
+import torch
+
+from anyany.microworld.levels import LEVELS, NOVEL_PAIRS, sample_scene
+from anyany.microworld.oracles.sounds import RATE_HZ, read_events
+from anyany.microworld.scenes import TIMBRES
+from anyany.microworld.sounds import PITCH_HZ, PITCH_JITTER, render_sound
+from anyany.seeds import rng_of
+from data_prep.parts.unpitched import CLEARANCE_OCTAVES, RANGE_HZ, UNHEARD, any_pitch, unpitched
+
+
+def test_pitches_are_even_in_octaves_and_clear_of_novel_pairs(record_property):
+    low, high = np.log2(RANGE_HZ)
+    for timbre in TIMBRES:
+        rng = rng_of("pitches", timbre)
+        octaves = np.log2([any_pitch(timbre, rng) for _ in range(2_000)])
+        assert octaves.min() >= low
+        assert octaves.max() <= high
+        found, _ = np.histogram(octaves, 8, (low, high))
+        assert found.min() > (0 if timbre in UNHEARD else 180)  # of 250
+        for pair in NOVEL_PAIRS:
+            if pair.first == ("timbre", timbre):
+                apart = np.abs(octaves - math.log2(PITCH_HZ[pair.second[1]]))
+                assert apart.min() > CLEARANCE_OCTAVES
+                assert math.log2(1 + PITCH_JITTER) * 2 < CLEARANCE_OCTAVES  # its jitter and ours do not meet
+    record_property("found", f"{len(UNHEARD)} timbres with a pitch at which they are not heard")
+    assert len(UNHEARD) == sum(pair.first[0] == "timbre" for pair in NOVEL_PAIRS) == 3
+
+
+def test_sounds_are_what_they_are_told_to_be():
+    sounds_NS, scenes = unpitched(60, rng_of("unpitched"))
+    assert sounds_NS.dtype == torch.int16
+    assert sounds_NS.shape == (60, 2 * RATE_HZ)
+    right = 0
+    for sound_S, scene in zip(sounds_NS, scenes, strict=True):
+        (beeps,) = scene.events
+        assert beeps.pitch is None
+        heard = read_events(sound_S / 32_767)
+        right += isinstance(heard, list) and [event.timbre for event in heard] == [beeps.timbre] * beeps.number
+    assert right > 40  # the oracle has no picture of what lies between
+
+
+def test_a_pitch_takes_the_place_of_the_named_one_and_of_nothing_else():
+    scene = sample_scene("audio", LEVELS["easy"], rng_of("scene"))
+    named = PITCH_HZ[scene.events[0].pitch]
+    plain, same, other = (
+        render_sound(scene, LEVELS["easy"], rng_of("sound"), pitch_hz) for pitch_hz in (None, named, 1.5 * named)
+    )
+    assert torch.equal(plain, same)
+    assert not torch.equal(plain, other)
+    silent_S = (plain == 0) | (plain.abs() < 0.01)
+    assert torch.equal(silent_S[:500], other[:500].abs() < 0.01)  # events begin where they began
