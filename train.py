@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from anyany.faults import UserError
-from anyany.launch import jobs
+from anyany.launch import jobs, pipeline
 from anyany.launch.checks import checked
 from anyany.launch.command_line import CONF, check_command_line
 
@@ -40,6 +40,8 @@ def train(cfg: DictConfig) -> float | None:
 if __name__ == "__main__":
     try:
         check_command_line(CONF, "train", sys.argv[1:])
+        if pipeline.is_asked_for(sys.argv[1:]):
+            sys.exit(pipeline.run_all(Path(__file__).parent, sys.argv[1:]))
     except UserError as error:
         sys.exit(str(error))
     main()

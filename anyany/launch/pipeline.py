@@ -1,0 +1,74 @@
+"""``stage=all``: the stages one after the other, then the evaluation, each in a fresh process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from anyany.launch.command_line import CONF
+from anyany.launch.jobs import RUN_NAME, clean_environment
+from anyany.runs import CONFIG, STAGES
+
+ALL, RESUME = "stage=all", "resume=true"
+_NO_RUN = {"-m", "--multirun", "-h", "--help", "-c", "--cfg", "-i", "--info", "--hydra-help", "-p", "--package"}
+
+
+def is_asked_for(arguments: Sequence[str]) -> bool:
+    """Whether this process is to run all stages itself; in a sweep each job's process does."""
+    return ALL in arguments and not any(argument.partition("=")[0] in _NO_RUN for argument in arguments)
+
+
+def run_all(root: Path, arguments: Sequence[str]) -> int:
+    """Runs ``train.py`` and ``eval.py`` of the folder ``root``; gives the exit code of the first that fails, or 0.
+
+    With ``resume=true`` what is complete is not trained again, and what was not begun is begun.
+    """
+    environment = clean_environment(os.environ) | {RUN_NAME: os.environ.get(RUN_NAME) or _now()}
+    given = [argument for argument in arguments if argument not in (ALL, RESUME)]
+    folder = run_folder(given, environment[RUN_NAME])
+    for stage in STAGES:
+        begun = RESUME in arguments and (folder / stage / CONFIG).is_file()
+        command = [str(root / "train.py"), *given, f"stage={stage}", *([RESUME] if begun else [])]
+        if code := _run(command, environment):
+            name = "" if any(argument.startswith("run=") for argument in given) else f" run={folder.name}"
+            sys.stderr.write(
+                f"{stage} did not end; go on with: python train.py {' '.join(given)}{name} {ALL} {RESUME}\n"
+            )
+            return code
+    return _run([str(root / "eval.py"), f"run={folder}"], environment)
+
+
+def run_folder(arguments: Sequence[str], name: str, conf_dir: Path = CONF) -> Path:
+    """Where a run of these arguments writes.
+
+    Args:
+        name: of the run, unless the arguments give one.
+    """
+    before = os.environ.get(RUN_NAME)
+    os.environ[RUN_NAME] = name
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir.resolve())):
+            overrides = [argument for argument in arguments if not argument.startswith("-")]
+            config = compose("train", overrides, return_hydra_config=True)
+            return Path(str(OmegaConf.select(config, "hydra.run.dir")))
+    finally:
+        os.environ.pop(RUN_NAME) if before is None else os.environ.update({RUN_NAME: before})
+
+
+def _run(command: Sequence[str], environment: dict[str, str]) -> int:
+    """A signal from the keyboard reaches the process as well, which saves; this one waits for it."""
+    process = subprocess.Popen([sys.executable, *command], env=environment)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+def _now() -> str:
+    return datetime.now().strftime("%Y-%m-%d_%H-%M-%S")

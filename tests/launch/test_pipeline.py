@@ -1,0 +1,90 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from anyany.launch import pipeline
+from anyany.launch.jobs import RUN_NAME
+from anyany.launch.pipeline import is_asked_for, run_all, run_folder
+from anyany.runs import CONFIG, STAGES
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def calls(monkeypatch, tmp_path):
+    """Commands instead of processes; ``codes`` is what they end with."""
+    made, codes = [], {}
+
+    def run(command, environment):
+        made.append((Path(command[0]).name, command[1:], environment))
+        return codes.get(next((c for c in command if c.startswith("stage=")), "eval"), 0)
+
+    monkeypatch.setattr(pipeline, "_run", run)
+    monkeypatch.setenv("ANYANY_OUTPUTS", str(tmp_path))
+    monkeypatch.delenv(RUN_NAME, raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    return made, codes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        (["stage=all"], True),
+        (["seed=1", "stage=all", "run=a"], True),
+        ([], False),
+        (["stage=instruct"], False),
+        (["stage=all", "-m", "seed=0,1"], False),
+        (["stage=all", "--cfg=job"], False),
+        (["stage=all", "--help"], False),
+    ],
+)
+def test_one_word_asks_for_it(arguments, asked):
+    assert is_asked_for(arguments) is asked
+
+
+def test_stages_run_in_order_into_one_run_and_are_evaluated(calls, tmp_path):
+    made, _ = calls
+    assert run_all(ROOT, ["seed=3", "stage=all", "experiment_name=first"]) == 0
+    names = {environment[RUN_NAME] for _, _, environment in made}
+    assert len(names) == 1
+    (name,) = names
+    assert [(script, arguments) for script, arguments, _ in made] == [
+        *(("train.py", ["seed=3", "experiment_name=first", f"stage={stage}"]) for stage in STAGES),
+        ("eval.py", [f"run={tmp_path}/first/{name}"]),
+    ]
+    assert not any("WORLD_SIZE" in environment for _, _, environment in made)
+    assert RUN_NAME not in os.environ
+
+
+def test_what_fails_ends_it_and_tells_how_to_go_on(calls, capsys):
+    made, codes = calls
+    codes["stage=dec_align"] = 3
+    assert run_all(ROOT, ["stage=all", "seed=3"]) == 3
+    assert len(made) == 2
+    told = capsys.readouterr().err
+    name = made[0][2][RUN_NAME]
+    assert told == f"dec_align did not end; go on with: python train.py seed=3 run={name} stage=all resume=true\n"
+
+
+def test_going_on_resumes_what_was_begun_and_begins_the_rest(calls, tmp_path):
+    made, _ = calls
+    begun = tmp_path / "default" / "a" / "enc_align"
+    begun.mkdir(parents=True)
+    (begun / CONFIG).touch()
+    assert run_all(ROOT, ["run=a", "stage=all", "resume=true"]) == 0
+    assert [arguments for _, arguments, _ in made] == [
+        ["run=a", "stage=enc_align", "resume=true"],
+        ["run=a", "stage=dec_align"],
+        ["run=a", "stage=instruct"],
+        [f"run={tmp_path}/default/a"],
+    ]
+
+
+def test_the_folder_is_the_one_that_a_sweep_gives():
+    assert run_folder(["hydra.run.dir=/tmp/s/0", "run=s/0", "--config-name=train"], "x") == Path("/tmp/s/0")
+
+
+def test_processes_are_real_and_their_codes_come_back():
+    assert pipeline._run(["-c", "raise SystemExit(7)"], dict(os.environ)) == 7
+    assert pipeline._run(["-c", ""], dict(os.environ)) == 0
