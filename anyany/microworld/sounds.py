@@ -6,7 +6,7 @@ noise. An unsaid glide is flat. All detail is coarse enough for a log-mel spectr
 Shape letters: S samples.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -46,11 +46,17 @@ class Event:
     glide_octaves: float
 
 
-def render_sound(scene: Sound, level: Level, rng: np.random.Generator, pitch_hz: float | None = None) -> Tensor:
+Wave = Callable[[Event, int, np.random.Generator], np.ndarray]  # event, rate in Hz, rng -> [S]
+
+
+def render_sound(
+    scene: Sound, level: Level, rng: np.random.Generator, pitch_hz: float | None = None, wave: Wave | None = None
+) -> Tensor:
     """float32 [S] in -1..1 with S = ``level.sound_s * level.sample_rate_hz``.
 
     Args:
         pitch_hz: of all events, in place of the pitches that the scene names.
+        wave: what makes an event's sound, in place of its timbre.
 
     Raises:
         ValueError: the events do not fit into the level's sound, even with the shortest gaps.
@@ -64,29 +70,33 @@ def render_sound(scene: Sound, level: Level, rng: np.random.Generator, pitch_hz:
     sound_S = rng.standard_normal(round(level.sound_s * rate_hz), dtype=np.float32) * np.float32(rng.uniform(*NOISE))
     loudness = np.exp(rng.uniform(*np.log(LOUDNESS)))
     for event in events:
-        wave_S = render_event(event, rate_hz, rng) * loudness * rng.uniform(0.9, 1.1)
+        wave_S = render_event(event, rate_hz, rng, wave) * loudness * rng.uniform(0.9, 1.1)
         start = round(start_s * rate_hz)
         sound_S[start : start + len(wave_S)] += wave_S
         start_s += event.length_s + gap_s
     return torch.from_numpy(np.clip(sound_S, -1.0, 1.0))
 
 
-def render_event(event: Event, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+def render_event(event: Event, rate_hz: int, rng: np.random.Generator, wave: Wave | None = None) -> np.ndarray:
     """[S]: the event alone, with a root mean square of about 1."""
-    frequency_S = frequencies(event, rate_hz)
-    phase_S = rng.uniform(0.0, 2 * np.pi) + 2 * np.pi * np.cumsum(frequency_S) / rate_hz
-    if event.timbre == "hiss":
-        wave_S = _narrow_noise(len(phase_S), HISS_BANDWIDTH * event.pitch_hz, rate_hz, rng)
-        wave_S = np.sqrt(2.0) * (wave_S * np.exp(1j * phase_S)).real
-    elif event.timbre == "buzz":
-        table = _buzz_period(int(HARMONICS_TO_HZ / frequency_S.max()))
-        wave_S = table[(phase_S * (len(table) / (2 * np.pi))).astype(np.int64) % len(table)]
-    else:
-        wave_S = np.sqrt(2.0) * np.sin(phase_S)
+    wave_S = (wave or timbre_wave)(event, rate_hz, rng)
     fade_S = np.sin(np.linspace(0.0, np.pi / 2, round(FADE_S * rate_hz))) ** 2
     wave_S[: len(fade_S)] *= fade_S
     wave_S[-len(fade_S) :] *= fade_S[::-1]
     return wave_S
+
+
+def timbre_wave(event: Event, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+    """[S]: what the event's timbre sounds like, without an end."""
+    frequency_S = frequencies(event, rate_hz)
+    phase_S = rng.uniform(0.0, 2 * np.pi) + 2 * np.pi * np.cumsum(frequency_S) / rate_hz
+    if event.timbre == "hiss":
+        wave_S = narrow_noise(len(phase_S), HISS_BANDWIDTH * event.pitch_hz, rate_hz, rng)
+        return np.sqrt(2.0) * (wave_S * np.exp(1j * phase_S)).real
+    if event.timbre == "buzz":
+        table = _buzz_period(int(HARMONICS_TO_HZ / frequency_S.max()))
+        return table[(phase_S * (len(table) / (2 * np.pi))).astype(np.int64) % len(table)]
+    return np.sqrt(2.0) * np.sin(phase_S)
 
 
 def frequencies(event: Event, rate_hz: int) -> np.ndarray:
@@ -128,7 +138,7 @@ def _shortest_s(lengths_s: list[float]) -> float:
     return sum(lengths_s) + (len(lengths_s) - 1) * GAP_S[0] + 2 * EDGE_S
 
 
-def _narrow_noise(num_samples: int, bandwidth_hz: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+def narrow_noise(num_samples: int, bandwidth_hz: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
     """complex128 [S]: noise around 0 Hz, its power held even over 30 ms so that a hiss is one event and not several."""
     spectrum_S = rng.standard_normal(2 * num_samples).view(np.complex128)  # white noise, whose spectrum is white noise
     spectrum_S *= np.exp(-((fftfreq(num_samples, 1 / rate_hz) / bandwidth_hz) ** 2) / 4)

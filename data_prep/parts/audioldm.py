@@ -17,6 +17,7 @@ from transformers import (
 from anyany.models.decoders.audioldm import AudioLDM
 from anyany.seeds import rng_of
 from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
+from data_prep.parts.between import unpitched
 from data_prep.parts.clip import scheduler
 from data_prep.parts.decoders import begun, measured, save
 from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
@@ -24,7 +25,6 @@ from data_prep.parts.job import Job
 from data_prep.parts.pools import INT16_MAX, Pool
 from data_prep.parts.tokenizers import roberta_tokenizer
 from data_prep.parts.training import Draw
-from data_prep.parts.unpitched import unpitched
 from data_prep.parts.vocoder import VocoderRecipe, any_sounds, set_range
 from data_prep.parts.words import captions
 

@@ -11,17 +11,17 @@ from anyany.evaluation.retrieval import candidates, right_first
 from anyany.figures import Figure
 from anyany.microworld.captions import caption
 from anyany.microworld.levels import LEVELS, all_things
-from anyany.microworld.scenes import SCENES, Scene
+from anyany.microworld.scenes import SCENES, Scene, Sound
 from anyany.models.encoders.imagebind import ImageBind
 from anyany.ops.contrastive import contrastive_loss
 from anyany.seeds import rng_of
+from data_prep.parts.between import unpitched, untimbred
 from data_prep.parts.job import Job
 from data_prep.parts.measures import NUMBER, records, shown, told
 from data_prep.parts.pools import INT16_MAX, TRAINED_ON, Pool
 from data_prep.parts.tokenizers import clip_tokenizer
 from data_prep.parts.training import Draw
-from data_prep.parts.unpitched import unpitched
-from data_prep.parts.variants import changed, fits, retimbred, vague
+from data_prep.parts.variants import changed, fits, otherwise, vague
 from data_prep.parts.vocoder import played
 from data_prep.parts.words import captions, say
 
@@ -32,11 +32,13 @@ NEARLY = 3  # captions of each item that are wrong in one attribute
 SPEED_OCTAVES = 0.4  # by which a sound is played faster; pitches lie 1.3 apart. Slower ones would lose their end
 STEPS = {"model": 5000, "hearing": 1500}
 LEARNING_RATE = {"model": 1e-3, "hearing": 5e-4}
-NUM_UNPITCHED = {"model": 0, "hearing": 24}  # sounds of a step
+NUM_BETWEEN = {"model": 0, "hearing": 2000}  # sounds of each kind
+BETWEEN = {"timbre": unpitched, "pitch": untimbred}  # by what is told of them
 RECIPE = {
     "model": "pictures, clips and sounds (half of the sounds a little faster) against captions, against "
     "captions that leave attributes unsaid, and against its own caption with one attribute changed",
-    "hearing": "as before, with sounds between the pitches that have a name, told without their pitch",
+    "hearing": "as before, with sounds of any pitch, told without it, and sounds of no timbre that has a name, told "
+    "without one",
 }
 
 
@@ -82,7 +84,7 @@ class JointRecipe:
     ):
         self.name, self.module, self.pools = f"{NAME}/{name}", model, pools
         self.steps, self.batch, self.learning_rate = steps, batch, LEARNING_RATE[name]
-        self.num_unpitched = NUM_UNPITCHED[name]
+        self.between = {told: self._between(told, NUM_BETWEEN[name]) for told in BETWEEN} if NUM_BETWEEN[name] else {}
         self.identity = f"{steps} steps of {batch} of each modality, with vague captions and {NEARLY} nearly right ones"
 
     def loss(self, draw: Draw) -> dict[str, Tensor]:
@@ -98,15 +100,21 @@ class JointRecipe:
             ids = self.module.caption_ids([say(scene, draw.rng) for group in told for scene in group])
             texts = self.module.embed(ids.to(draw.device), "text")  # scaled by the learned temperature
             terms[modality] = self._terms(media_ND, texts.unflatten(0, (len(told), -1)), scenes, vaguer)
-        return terms | ({"unpitched": self._unpitched(draw)} if self.num_unpitched else {})
+        return terms | {f"{told} alone": self._alone(told, draw) for told in self.between}
 
-    def _unpitched(self, draw: Draw) -> Tensor:
-        """Against their captions, and against these with another timbre."""
-        sounds, scenes = unpitched(self.num_unpitched, draw.rng)
-        values = prepared(self.module, "audio", sounds).to(draw.device)
-        sounds_ND = self.module.embed(values, "audio", scaled=False)
-        told = [scenes, [retimbred(scene, draw.rng) for scene in scenes]]
-        ids = self.module.caption_ids([say(scene, draw.rng) for group in told for scene in group])
+    def _between(self, told: str, number: int) -> tuple[Tensor, list[Sound]]:
+        """Sounds as the encoder takes them, of which nothing but one attribute, number, length and glide is told."""
+        sounds, scenes = BETWEEN[told](number, rng_of("parts", self.name, told))
+        return prepared(self.module, "audio", sounds), scenes
+
+    def _alone(self, told: str, draw: Draw) -> Tensor:
+        """Such sounds against their captions, and against these with another value of what is told."""
+        values, all_scenes = self.between[told]
+        indices = draw.rng.integers(len(values), size=self.batch * 3 // 4).tolist()
+        sounds_ND = self.module.embed(values[indices].to(draw.device), "audio", scaled=False)
+        scenes = [all_scenes[index] for index in indices]
+        wrong = [otherwise(scene, told, draw.rng) for scene in scenes]
+        ids = self.module.caption_ids([say(scene, draw.rng) for scene in (*scenes, *wrong)])
         own_ND, wrong_ND = self.module.embed(ids.to(draw.device), "text").chunk(2)
         fits_NN = torch.tensor([[fits(one, other) for other in scenes] for one in scenes], device=draw.device)
         total, count = contrastive_loss(sounds_ND, own_ND, fits_NN)

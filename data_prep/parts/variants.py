@@ -7,7 +7,8 @@ import numpy as np
 
 from anyany.microworld.captions import unsaid
 from anyany.microworld.levels import LEVELS, all_things, novel_pairs
-from anyany.microworld.scenes import SCENES, TIMBRES, Scene, Sound, Thing
+from anyany.microworld.questions import VALUES
+from anyany.microworld.scenes import SCENES, Scene, Sound, Thing
 from anyany.microworld.words import pick
 from data_prep.parts.pools import TRAINED_ON
 
@@ -30,10 +31,11 @@ def fits(scene: Scene, told: Scene) -> bool:
     return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
-def retimbred(scene: Sound, rng: np.random.Generator) -> Sound:
-    """The same of another timbre."""
+def otherwise(scene: Sound, name: str, rng: np.random.Generator) -> Sound:
+    """The same with another timbre or pitch; where the other one of the two is unsaid no novel pair can arise."""
     (beeps,) = scene.events
-    return Sound((replace(beeps, timbre=pick(rng, [timbre for timbre in TIMBRES if timbre != beeps.timbre])),))
+    others = [value for value in VALUES[name] if value != getattr(beeps, name)]
+    return Sound((replace(beeps, **{name: pick(rng, others)}),))
 
 
 def changed(scene: Scene, rng: np.random.Generator) -> Scene:

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import SpeechT5HifiGan
 
 from anyany.models.decoders.audioldm import AudioLDM
+from data_prep.parts.between import unpitched
 from data_prep.parts.invented import invented
 from data_prep.parts.pools import INT16_MAX, Pool
 from data_prep.parts.training import Draw
@@ -24,7 +25,7 @@ NUM_BINS = 33  # the lowest of each: to 8, 8, 4 and 2 kHz, since bands are the w
 # rest in silence, since of a tone's bins most ask for less.
 LOGARITHMIC = 2.0  # its weight
 QUIET = 0.2  # of the loudest sound's norm, below which a sound weighs less: between events there is noise alone
-INVENTED = 1 / 2  # of the sounds
+INVENTED, UNPITCHED = 1 / 3, 1 / 6  # of the sounds
 OCTAVES = 0.4  # of a change of speed, up and down; pitches lie 1.3 apart
 FLOOR = 0.1  # of magnitudes before the logarithm: above the background noise, which nothing can foresee
 
@@ -56,11 +57,12 @@ class VocoderRecipe:
 
 
 def any_sounds(pool: Pool, number: int, rate_hz: int, draw: Draw) -> Tensor:
-    """``[N, S]``: records, varied, and invented sounds."""
-    num_invented = round(INVENTED * number)
-    media, _ = pool.draw(draw.rng, number - num_invented)
+    """``[N, S]``: records, varied, sounds of any pitch, and invented ones."""
+    num_invented, num_unpitched = round(INVENTED * number), round(UNPITCHED * number)
+    media, _ = pool.draw(draw.rng, number - num_invented - num_unpitched)
     sounds_NS = varied(media.float().to(draw.device) / INT16_MAX, draw)
-    return torch.cat([sounds_NS, invented(num_invented, sounds_NS.shape[1], rate_hz, draw)])
+    more_NS = unpitched(num_unpitched, draw.rng)[0].float().to(draw.device) / INT16_MAX
+    return torch.cat([sounds_NS, more_NS, invented(num_invented, sounds_NS.shape[1], rate_hz, draw)])
 
 
 def varied(sounds_NS: Tensor, draw: Draw) -> Tensor:

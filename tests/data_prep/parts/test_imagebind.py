@@ -8,6 +8,7 @@ from anyany.microworld.captions import unsaid
 from anyany.microworld.levels import LEVELS, all_things, novel_pairs
 from anyany.microworld.oracles.captions import read_caption
 from anyany.microworld.oracles.glossary import words_of
+from anyany.microworld.questions import VALUES
 from anyany.microworld.records import make_record
 from anyany.microworld.scenes import SCENES
 from anyany.microworld.turns import EXTENSIONS
@@ -17,8 +18,7 @@ from data_prep.parts import imagebind
 from data_prep.parts.imagebind import NEARLY, SPEED_OCTAVES, JointRecipe, hurried, prepared
 from data_prep.parts.pools import TRAINED_ON, Pool, pool
 from data_prep.parts.training import Training, draw_of
-from data_prep.parts.unpitched import unpitched
-from data_prep.parts.variants import SAID, _near, changed, fits, retimbred, vague
+from data_prep.parts.variants import SAID, _near, changed, fits, otherwise, vague
 from data_prep.parts.words import say
 
 CPU = torch.device("cpu")
@@ -201,37 +201,42 @@ def test_a_few_steps_bring_the_loss_down(small, pools, starts, tmp_path):
     assert min(losses[-3:]) < losses[0]
 
 
-def test_another_timbre_is_the_only_change():
-    rng, found = rng_of("timbres"), set()
-    for _ in range(40):
-        scene = SCENES["audio"]((unsaid(trained_scenes("audio")[0].things[0], "pitch"),))
-        other = retimbred(scene, rng)
-        assert list(apart(scene, other)) == ["timbre"]
-        found.add(other.events[0].timbre)
-    assert len(found) == 3
+@pytest.mark.parametrize(("told", "without"), [("timbre", "pitch"), ("pitch", "timbre")])
+def test_something_is_otherwise_and_nothing_else(told, without):
+    rng, found = rng_of("otherwise", told), set()
+    for scene in trained_scenes("audio")[:40]:
+        vaguer = SCENES["audio"]((unsaid(scene.things[0], without),))
+        other = otherwise(vaguer, told, rng)
+        assert list(apart(vaguer, other)) == [told]
+        found.add(getattr(other.events[0], told))
+    assert found == set(VALUES[told])
 
 
-def test_sounds_between_the_pitches_are_heard_against_their_captions(small, pools, starts, monkeypatch):
+def test_sounds_between_the_words_are_heard_against_their_captions(small, pools, starts, monkeypatch):
     small.tokenizer_json = ImageBind.from_pretrained(starts / "imagebind").tokenizer_json
-    recipe, told, heard = JointRecipe(small, pools, "hearing", 1500, batch=4), [], []
-    ids_of, prepare, drawn, exchanged = small.caption_ids, imagebind.prepared, [], []
-    monkeypatch.setattr(imagebind, "unpitched", lambda *given: drawn.append(unpitched(*given)) or drawn[-1])
-    monkeypatch.setattr(imagebind, "retimbred", lambda *given: exchanged.append(retimbred(*given)) or exchanged[-1])
+    monkeypatch.setattr(imagebind, "NUM_BETWEEN", {"hearing": 5})
+    recipe, told, exchanged = JointRecipe(small, pools, "hearing", 1500, batch=8), [], []
+    ids_of = small.caption_ids
     monkeypatch.setattr(small, "caption_ids", lambda texts: told.append(texts) or ids_of(texts))
-    monkeypatch.setattr(imagebind, "prepared", lambda *given: heard.append(prepare(*given)) or heard[-1])
+    monkeypatch.setattr(imagebind, "otherwise", lambda *given: exchanged.append(otherwise(*given)) or exchanged[-1])
     terms = recipe.loss(draw_of("toy", 0, CPU))
-    assert list(terms) == [*SCENES, "unpitched"]
-    texts, values = told[-1], heard[-1]
-    own, wrong = texts[: len(values)], texts[len(values) :]
-    (_, scenes), others = drawn[0], list(exchanged)
-    with torch.no_grad():
-        own_ND, wrong_ND = small.embed(ids_of(texts), "text").chunk(2)
-        sounds_ND = small.embed(values, "audio", scaled=False)
-    misses = [
-        torch.tensor([0.0, float(sound @ (w - o))]).logsumexp(0).item()
-        for sound, o, w in zip(sounds_ND, own_ND, wrong_ND, strict=True)
-    ]
-    wanted = plain_choices(sounds_ND, own_ND, lambda i, j: nothing_differs(scenes[i], scenes[j]))
-    assert terms["unpitched"].item() == pytest.approx(wanted + sum(misses) / len(misses), rel=1e-4)
-    for text, scene in zip((*own, *wrong), (*scenes, *others), strict=True):
-        assert scene.events[0].timbre in {word.value for word in words_of(text, "audio")}, text
+    assert list(terms) == [*SCENES, "timbre alone", "pitch alone"]
+    for name, make in imagebind.BETWEEN.items():
+        draw, place = draw_of("alone", 0, CPU), len(told)
+        exchanged.clear()
+        term = recipe._alone(name, draw).item()
+        indices = draw_of("alone", 0, CPU).rng.integers(5, size=6).tolist()
+        sounds, all_scenes = make(5, rng_of("parts", "imagebind/hearing", name))
+        scenes = [all_scenes[index] for index in indices]
+        texts = told[place]
+        for text, scene in zip(texts, (*scenes, *exchanged), strict=True):
+            assert getattr(scene.events[0], name) in {word.value for word in words_of(text, "audio")}, text
+        with torch.no_grad():
+            own_ND, wrong_ND = small.embed(ids_of(texts), "text").chunk(2)
+            sounds_ND = small.embed(prepared(small, "audio", sounds[indices]), "audio", scaled=False)
+        misses = [
+            torch.tensor([0.0, float(sound @ (w - o))]).logsumexp(0).item()
+            for sound, o, w in zip(sounds_ND, own_ND, wrong_ND, strict=True)
+        ]
+        wanted = plain_choices(sounds_ND, own_ND, lambda i, j, s=scenes: nothing_differs(s[i], s[j]))
+        assert term == pytest.approx(wanted + sum(misses) / len(misses), rel=1e-4)

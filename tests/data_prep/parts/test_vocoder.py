@@ -120,16 +120,26 @@ class Cut:
         return sounds_NS.unflatten(1, (-1, self.hop))
 
 
+@pytest.fixture(autouse=True)
+def _short(monkeypatch):
+    """Sounds of any pitch as short as those of ``Sounds``."""
+    monkeypatch.setattr(vocoder, "unpitched", lambda number, rng: (torch.zeros(number, 60).short(), []))
+
+
 class Sounds:
     def draw(self, rng, number):
         return torch.from_numpy(rng.integers(-32_767, 32_768, (number, 60), dtype=np.int16)), []
 
 
-def test_half_of_the_sounds_are_invented():
-    sounds_NS = any_sounds(Sounds(), 10, 16_000, draw_of("toy", 0, CPU))
+def test_a_third_of_the_sounds_is_invented_and_a_sixth_has_any_pitch(monkeypatch):
+    monkeypatch.setattr(
+        vocoder, "unpitched", lambda n, rng: (torch.full((n, 60), int(rng.integers(9_000))).short(), [])
+    )
+    sounds_NS = any_sounds(Sounds(), 12, 16_000, draw_of("toy", 0, CPU))
     draw = draw_of("toy", 0, CPU)
-    records_NS = varied(Sounds().draw(draw.rng, 5)[0].float() / 32_767, draw)
-    assert torch.equal(sounds_NS, torch.cat([records_NS, invented(5, 60, 16_000, draw)]))
+    records_NS = varied(Sounds().draw(draw.rng, 6)[0].float() / 32_767, draw)
+    more_NS = torch.full((2, 60), int(draw.rng.integers(9_000)) / 32_767)
+    assert torch.equal(sounds_NS, torch.cat([records_NS, more_NS, invented(4, 60, 16_000, draw)]))
 
 
 def test_stretches_of_sounds_and_spectrograms_line_up():

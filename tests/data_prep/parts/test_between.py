@@ -1,14 +1,28 @@
 import math
+import re
 
 import numpy as np
+import pytest
 import torch
 
 from anyany.microworld.levels import LEVELS, NOVEL_PAIRS, sample_scene
 from anyany.microworld.oracles.sounds import RATE_HZ, read_events
+from anyany.microworld.questions import VALUES
 from anyany.microworld.scenes import TIMBRES
-from anyany.microworld.sounds import PITCH_HZ, PITCH_JITTER, render_sound
+from anyany.microworld.sounds import PITCH_HZ, PITCH_JITTER, Event, render_sound
 from anyany.seeds import rng_of
-from data_prep.parts.unpitched import CLEARANCE_OCTAVES, RANGE_HZ, UNHEARD, any_pitch, unpitched
+from data_prep.parts.between import (
+    CLEARANCE_OCTAVES,
+    DECAY,
+    NOISE_PART,
+    RANGE_HZ,
+    UNHEARD,
+    any_pitch,
+    mixture,
+    unpitched,
+    untimbred,
+)
+from data_prep.parts.words import say
 
 
 def test_pitches_are_even_in_octaves_and_clear_of_novel_pairs(record_property):
@@ -27,6 +41,41 @@ def test_pitches_are_even_in_octaves_and_clear_of_novel_pairs(record_property):
                 assert math.log2(1 + PITCH_JITTER) * 2 < CLEARANCE_OCTAVES  # its jitter and ours do not meet
     record_property("found", f"{len(UNHEARD)} timbres with a pitch at which they are not heard")
     assert len(UNHEARD) == sum(pair.first[0] == "timbre" for pair in NOVEL_PAIRS) == 3
+
+
+@pytest.mark.parametrize(("make", "name"), [(unpitched, "pitch"), (untimbred, "timbre")])
+def test_captions_leave_out_what_is_between_the_words(make, name):
+    sounds_NS, scenes = make(30, rng_of("between", name))
+    assert sounds_NS.shape == (30, 2 * RATE_HZ)
+    assert sounds_NS.dtype == torch.int16
+    assert not sounds_NS.abs().amax(1).eq(0).any()
+    named = {word for value in VALUES[name] for word in (value, f"{value}s")}
+    for scene in scenes:
+        assert getattr(scene.events[0], name) is None
+        assert not named & set(re.findall(r"\w+", say(scene, rng_of("say")).lower()))
+    assert {vars(scene.events[0])[other] for scene in scenes for other in {"pitch", "timbre"} - {name}} == set(
+        VALUES[({"pitch", "timbre"} - {name}).pop()]
+    )
+
+
+def test_a_mixture_is_none_of_the_named_timbres(record_property):
+    """Neither as pure as a tone or a hiss nor as bright as a buzz: power of the first partial and of the noise."""
+    first, noise = [], []
+    for index in range(40):
+        wave_S = mixture(rng_of("mixture", index))(Event("tone", 500.0, 0.4, 0.0), RATE_HZ, rng_of("wave", index))
+        assert np.sqrt(np.mean(wave_S**2)) == pytest.approx(1.0, rel=0.15)
+        power_B = np.abs(np.fft.rfft(wave_S * np.hanning(len(wave_S)))) ** 2
+        hz_B = np.arange(len(power_B)) * RATE_HZ / len(wave_S)
+        lines = [power_B[np.abs(hz_B - k * 500) < 6].sum() / power_B.sum() for k in range(1, 15)]
+        first.append(lines[0])
+        noise.append(1 - sum(lines))
+    record_property(
+        "found", f"first partial {min(first):.2f} to {max(first):.2f}, noise {min(noise):.2f} to {max(noise):.2f}"
+    )
+    assert max(first) < 0.95
+    assert min(noise) > 0.04
+    assert DECAY[0] > 0.5
+    assert 0 < NOISE_PART[0] < NOISE_PART[1] < 1
 
 
 def test_sounds_are_what_they_are_told_to_be():

@@ -1,0 +1,87 @@
+"""Sounds between the words: of any pitch, told without it, and of no timbre that has a name, told without one.
+
+The microworld has four timbres and three pitches, and three of the twelve pairs are novel. From the other nine a part
+learns that a hiss is low or high and a buzz is neither: it takes a middle hiss, which it has never heard, for a high
+one. These sounds say that any timbre has any pitch. Around a pitch that makes a novel pair with a timbre that timbre is
+left out, and what has no timbre is a mixture that no named one comes near, so the pairs themselves stay unheard.
+
+Shape letters: N sounds, S samples, H harmonics.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from anyany.microworld.captions import unsaid
+from anyany.microworld.levels import LEVELS, NOVEL_PAIRS, sample_scene
+from anyany.microworld.scenes import Sound
+from anyany.microworld.sounds import HARMONICS_TO_HZ, PITCH_HZ, Event, frequencies, narrow_noise, render_sound
+from anyany.microworld.words import pick
+from data_prep.parts.pools import INT16_MAX, TRAINED_ON
+
+RANGE_HZ = (200.0, 3_200.0)
+CLEARANCE_OCTAVES = 0.25  # from the pitch of a novel pair; jitter takes half of it
+UNHEARD = {pair.first[1]: PITCH_HZ[pair.second[1]] for pair in NOVEL_PAIRS if pair.first[0] == "timbre"}
+# Of mixtures: harmonic k has amplitude k ** -DECAY (a buzz 0.5, a tone endless), noise has a part of the power and a
+# bandwidth as a fraction of the pitch (a hiss has all, and 0.3).
+DECAY, NOISE_PART, BANDWIDTH = (1.0, 2.0), (0.2, 0.8), (0.03, 0.15)
+
+
+def unpitched(number: int, rng: np.random.Generator) -> tuple[Tensor, list[Sound]]:
+    """int16 ``[N, S]``, and the scenes without their pitches."""
+
+    def render(scene: Sound, level_name: str) -> Tensor:
+        return render_sound(scene, LEVELS[level_name], rng, pitch_hz=any_pitch(scene.events[0].timbre, rng))
+
+    return _told_without("pitch", number, rng, render)
+
+
+def untimbred(number: int, rng: np.random.Generator) -> tuple[Tensor, list[Sound]]:
+    """int16 ``[N, S]``, and the scenes without their timbres."""
+
+    def render(scene: Sound, level_name: str) -> Tensor:
+        return render_sound(scene, LEVELS[level_name], rng, wave=mixture(rng))
+
+    return _told_without("timbre", number, rng, render)
+
+
+def _told_without(
+    name: str, number: int, rng: np.random.Generator, render: Callable[[Sound, str], Tensor]
+) -> tuple[Tensor, list[Sound]]:
+    sounds, scenes = [], []
+    for _ in range(number):
+        level_name = pick(rng, TRAINED_ON)
+        scene = sample_scene("audio", LEVELS[level_name], rng)
+        assert isinstance(scene, Sound)
+        sounds.append((render(scene, level_name) * INT16_MAX).round().to(torch.int16))
+        scenes.append(Sound((unsaid(scene.events[0], name),)))  # type: ignore[arg-type]
+    return torch.stack(sounds), scenes
+
+
+def any_pitch(timbre: str, rng: np.random.Generator) -> float:
+    """Hz, evenly in octaves."""
+    while True:
+        pitch_hz = float(np.exp(rng.uniform(*np.log(RANGE_HZ))))
+        unheard_hz = UNHEARD.get(timbre)
+        if unheard_hz is None or abs(math.log2(pitch_hz / unheard_hz)) > CLEARANCE_OCTAVES:
+            return pitch_hz
+
+
+def mixture(rng: np.random.Generator) -> Callable[[Event, int, np.random.Generator], np.ndarray]:
+    """A timbre without a name: harmonics and noise, the same for all events of a sound."""
+    decay, noise_part = rng.uniform(*DECAY), rng.uniform(*NOISE_PART)
+    bandwidth = float(np.exp(rng.uniform(*np.log(BANDWIDTH))))
+
+    def wave(event: Event, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+        frequency_S = frequencies(Event("tone", event.pitch_hz, event.length_s, event.glide_octaves), rate_hz)
+        phase_S = rng.uniform(0.0, 2 * np.pi) + 2 * np.pi * np.cumsum(frequency_S) / rate_hz
+        order_H1 = np.arange(1, int(HARMONICS_TO_HZ / frequency_S.max()) + 1)[:, None]
+        harmonics_S = (order_H1**-decay * np.sin(order_H1 * phase_S)).sum(0)
+        noise_S = narrow_noise(len(phase_S), bandwidth * event.pitch_hz, rate_hz, rng) * np.exp(1j * phase_S)
+        parts = (harmonics_S, 1 - noise_part), (noise_S.real, noise_part)
+        return sum(np.sqrt(share / np.mean(part**2)) * part for part, share in parts)
+
+    return wave
