@@ -19,7 +19,7 @@ LAYERS: list[set[str]] = [
     {"anyany.evaluation"},
     {"anyany.training", "anyany.chat", "data_prep"},
     {"anyany.launch"},
-    {"train", "eval"},
+    {"train", "eval", "anyany.chat.__main__"},
 ]
 RANKS = {package: rank for rank, layer in enumerate(LAYERS) for package in layer}
 
@@ -44,6 +44,8 @@ def modules() -> dict[str, Path]:
 
 def part_of(module: str) -> str:
     """``anyany.data`` of ``anyany.data.plan``; ``train``; ``data_prep``."""
+    if module in RANKS:  # an entry point
+        return module
     parts = module.removesuffix(".__init__").split(".")
     return ".".join(parts[:2]) if parts[0] == "anyany" else parts[0]
 

@@ -5,12 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from anyany.deltas import apply_delta, read_delta
 from anyany.evaluation.evaluator import Answered, Asked, add_bounds, evaluate, figures_of, tasks
 from anyany.evaluation.forgetting import text_loss
 from anyany.evaluation.items import held_out_texts
@@ -18,14 +16,10 @@ from anyany.evaluation.report import report
 from anyany.evaluation.scores import as_json
 from anyany.figures import Figure, from_json
 from anyany.files import write_whole
-from anyany.launch.experiment import assembled
+from anyany.launch.running import answering, each_stage, untrained
 from anyany.launch.stored import last_stage, stored_config
-from anyany.models.anyany import AnyToAny
-from anyany.models.assemble import Assembled
 from anyany.models.generate import Generator
-from anyany.runs import COST, DELTAS, STAGES, stage_folders
-from anyany.training.fit import seed_everything
-from anyany.training.handover import digests_of, tokens_of
+from anyany.runs import COST, stage_folders
 
 SCOREBOARD, REPORT = "scoreboard.json", "report.html"
 MAIN = ("exact_match", "all_right", "ceiling", "floor")  # of what is also told by attribute
@@ -38,36 +32,18 @@ def evaluate_run(run: Path, number: int, seed: int) -> dict[str, Any]:
         number: of items for each figure.
     """
     config = stored_config(last_stage(run))
-    seed_everything(config["seed"])
-    parts = assembled(config)
-    model = parts.model().eval()
+    parts, model = untrained(config)
     conversations = held_out_texts(config["level"], number)
-    forgotten = {stage: text_loss(model.llm, parts.vocabulary, conversations) for stage in _stages(run, parts, model)}
-    generator = _generator(config, parts, model)
+    forgotten = {
+        stage: text_loss(model.llm, parts.vocabulary, conversations) for stage in each_stage(run, parts, model)
+    }
+    generator = answering(config, parts, model)
     answered = _answered(config, generator, number, seed)
     figures = figures_of(answered) | {"forgotten": forgotten, "cost": _costs(run)}
     write_whole(run / SCOREBOARD, json.dumps(as_json(figures), indent=1) + "\n")
     told = f"Level {config['level']}, {number} items a figure, seed {seed}, stages {', '.join(forgotten)}."
     write_whole(run / REPORT, report(f"{run.parent.name} / {run.name}", told, figures, answered))
     return figures
-
-
-def _stages(run: Path, parts: Assembled, model: AnyToAny) -> Iterator[str]:
-    """Puts what each stage left into the model, one after the other, and says which; first stands the untrained one."""
-    yield "before"
-    for stage in STAGES:
-        folder = run / DELTAS / stage
-        if folder.is_dir():
-            apply_delta(model, read_delta(folder), digests_of(parts), tokens_of(parts))
-            yield stage
-
-
-def _generator(config: Mapping[str, Any], parts: Assembled, model: AnyToAny) -> Generator:
-    device = torch.device("cuda" if config["trainer"]["accelerator"] in ("gpu", "cuda") else "cpu")
-    for decoder in parts.decoders.values():
-        decoder.load()
-        decoder.to(device)
-    return Generator(model.to(device), parts.vocabulary, parts.preprocess, parts.decoders)
 
 
 def _answered(config: Mapping[str, Any], generator: Generator, number: int, seed: int) -> list[Answered]:

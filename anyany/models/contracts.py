@@ -129,6 +129,7 @@ class Decoder(nn.Module, ABC):
 
     modality: str
     spec: ConditioningSpec
+    rate_hz: float | None = None  # frames or samples a second of what it makes; a picture has none
 
     @abstractmethod
     def load(self, captions_only: bool = False) -> None:

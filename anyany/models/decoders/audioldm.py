@@ -32,7 +32,7 @@ class AudioLDM(LatentDiffusion):
         super().__init__(folder, num_steps, guidance)
         vocoder = self.vocoder.config
         self.window, self.hop, self.num_mels = window, prod(vocoder.upsample_rates), vocoder.model_in_dim
-        self.sample_rate_hz = vocoder.sampling_rate
+        self.rate_hz = self.sample_rate_hz = vocoder.sampling_rate
 
     @classmethod
     def networks(cls) -> Mapping[str, Any]:

@@ -18,13 +18,16 @@ class ZeroScope(ClipConditioned):
 
     Args:
         num_frames: of a clip that it makes.
+        rate_hz: frames a second that its clips were taught at: 8 for ZeroScope v2, 4 for the tiny one.
     """
 
     modality = "video"
 
-    def __init__(self, folder: str | Path, num_steps: int = 12, guidance: float = 3.0, num_frames: int = 8):
+    def __init__(
+        self, folder: str | Path, num_steps: int = 12, guidance: float = 3.0, num_frames: int = 8, rate_hz: float = 4.0
+    ):
         super().__init__(folder, num_steps, guidance)
-        self.num_frames = num_frames
+        self.num_frames, self.rate_hz = num_frames, rate_hz
 
     @classmethod
     def networks(cls) -> Mapping[str, Any]:

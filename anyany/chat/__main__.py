@@ -1,0 +1,95 @@
+"""Asks a trained model for something, from the terminal.
+
+python -m anyany.chat run=outputs/default/first "draw three red circles"
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anyany.faults import Fault, UserError
+
+if TYPE_CHECKING:
+    from anyany.messages.types import Media
+    from anyany.models.generate import Reply
+
+SHOWN = ("image", "video", "audio")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = parse(arguments)
+    try:
+        return answer(args)
+    except (UserError, Fault) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def answer(args: argparse.Namespace) -> int:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from anyany.chat.conversation import Chat
+    from anyany.launch.running import generator_of
+    from anyany.models.emit import Sampling
+
+    generator = generator_of(Path(args.run))
+    chat = Chat(generator, Sampling(args.max_tokens, args.temperature, args.top_p), args.seed)
+    reply = chat.ask(args.request, list(shown(args)))
+    rates = {name: decoder.rate_hz or 0.0 for name, decoder in generator.decoders.items()}
+    for line in told(reply, rates, args.out):
+        sys.stdout.write(f"{line}\n")
+    return 0
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m anyany.chat", description=(__doc__ or "").split("\n\n")[0], allow_abbrev=False
+    )
+    parser.add_argument("run", type=_run, metavar="run=FOLDER", help="the folder of a run of train.py")
+    parser.add_argument("request", help='what is asked: "draw three red circles"')
+    for modality in SHOWN:
+        parser.add_argument(f"--{modality}", action="append", default=[], metavar="FILE", help="shown with the request")
+    parser.add_argument("--out", type=Path, default=Path("chat"), help="folder for the media that it makes (chat)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--temperature", type=float, default=0.0, help="0 takes the likeliest token (0)")
+    parser.add_argument("--top-p", type=float, default=1.0)
+    parser.add_argument("--max-tokens", type=int, default=128)
+    return parser.parse_args(arguments)
+
+
+def _run(word: str) -> str:
+    name, equals, folder = word.partition("=")
+    if name != "run" or not equals or not folder:
+        raise argparse.ArgumentTypeError(
+            f"found {word!r}; expected run=<folder>, for instance run=outputs/default/first"
+        )
+    return folder
+
+
+def shown(args: argparse.Namespace) -> "Iterator[Media]":
+    from anyany.messages.types import Media
+
+    for modality in SHOWN:
+        yield from (Media(modality, path=path) for path in getattr(args, modality))
+
+
+def told(reply: "Reply", rates_hz: Mapping[str, float], out: Path) -> Iterator[str]:
+    """The reply part by part; media are written, and the line says where."""
+    from anyany.chat.media import written
+    from anyany.messages.types import Media, Text
+
+    for number, part in enumerate(reply.parts):
+        if isinstance(part, Text):
+            yield part.text.strip()
+        elif isinstance(part, Media):
+            yield f"{part.modality}: {written(part, rates_hz[part.modality], out, number)}"
+        else:
+            yield f"{part.modality}: asked for, but the run has no decoder for it"
+    if not reply.is_complete:
+        yield "(cut off: give more --max-tokens)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""From the folder of a run to what answers."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anyany.deltas import apply_delta, read_delta
+from anyany.launch.experiment import assembled
+from anyany.launch.stored import existing, last_stage, stored_config
+from anyany.models.anyany import AnyToAny
+from anyany.models.assemble import Assembled
+from anyany.models.generate import Generator
+from anyany.runs import DELTAS, STAGES
+from anyany.training.fit import seed_everything
+from anyany.training.handover import digests_of, tokens_of
+
+UNTRAINED = "before"
+log = logging.getLogger(__name__)
+
+
+def generator_of(run: Path) -> Generator:
+    """What the run's stages made of its parts, with all its decoders.
+
+    Raises:
+        UserError: where the folder is not that of a run, or its deltas do not fit its parts.
+    """
+    config = stored_config(last_stage(existing(run)))
+    parts, model = untrained(config)
+    stages = list(each_stage(run, parts, model))
+    if stages == [UNTRAINED]:
+        log.warning("%s has no delta yet: its model answers as it was before training", run)
+    return answering(config, parts, model)
+
+
+def untrained(config: Mapping[str, Any]) -> tuple[Assembled, AnyToAny]:
+    """The parts of a config, and all of its model as it is before the first step."""
+    seed_everything(config["seed"])
+    parts = assembled(config)
+    return parts, parts.model().eval()
+
+
+def each_stage(run: Path, parts: Assembled, model: AnyToAny) -> Iterator[str]:
+    """Puts what each stage left into the model, one after the other, and says which; first stands the untrained one."""
+    yield UNTRAINED
+    for stage in STAGES:
+        folder = run / DELTAS / stage
+        if folder.is_dir():
+            apply_delta(model, read_delta(folder), digests_of(parts), tokens_of(parts))
+            yield stage
+
+
+def answering(config: Mapping[str, Any], parts: Assembled, model: AnyToAny) -> Generator:
+    """On the device that the config trains on."""
+    device = torch.device("cuda" if config["trainer"]["accelerator"] in ("gpu", "cuda") else "cpu")
+    for decoder in parts.decoders.values():
+        decoder.load()
+        decoder.to(device)
+    return Generator(model.to(device), parts.vocabulary, parts.preprocess, parts.decoders)
