@@ -72,10 +72,17 @@ def _costs(run: Path) -> dict[str, dict[str, Figure]]:
 
 def show(figures: Mapping[str, Any], console: Console | None = None) -> None:
     """The scoreboard as a table in the terminal."""
-    table = Table("figure", "value", "95 %", "n")
+    table = Table("figure", "value", "95 %", "n", box=None)
+    for column in table.columns:
+        column.no_wrap = True
     for name, figure in _flat(figures):
-        table.add_row(name, f"{figure.value:.3f}", f"{figure.low:.3f} to {figure.high:.3f}", str(figure.n))
+        shown = (f"{figure.value:,.0f}", "") if figure.n == 1 else (f"{figure.value:.3f}", _interval(figure))
+        table.add_row(name, *shown, str(figure.n))
     (console or Console()).print(table)
+
+
+def _interval(figure: Figure) -> str:
+    return f"{figure.low:.3f} to {figure.high:.3f}"
 
 
 def _flat(figures: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Figure]]:

@@ -1,0 +1,77 @@
+"""A run from training to its scoreboard."""
+
+import json
+
+import pytest
+
+from anyany.evaluation import evaluator
+from anyany.faults import UserError
+from anyany.launch.evaluating import REPORT, SCOREBOARD, evaluate_run, show
+from anyany.launch.experiment import train
+from anyany.launch.running import generator_of
+from anyany.microworld.scenes import SCENES
+from tests.launch.test_experiment import config, world  # noqa: F401
+
+PICTURES = ["rows.image.decoder=stable_diffusion", "rows.image.output_projector=transformer"]
+
+
+@pytest.fixture
+def trained(world, tmp_path):  # noqa: F811
+    run = tmp_path / "default" / "one"
+    for stage in ("enc_align", "dec_align"):
+        (run / stage).mkdir(parents=True)
+        train(
+            config(world, tmp_path, f"stage={stage}", "stage.max_steps=2", "stage.val_every=null", *PICTURES),
+            run / stage,
+        )
+    return run
+
+
+def figures_in(tree):
+    if isinstance(tree, dict) and tree.keys() == {"value", "low", "high", "n"}:
+        yield tree
+    elif isinstance(tree, dict):
+        for value in tree.values():
+            yield from figures_in(value)
+
+
+@pytest.mark.slow
+def test_a_run_is_measured_and_its_scoreboard_and_report_are_left(trained, monkeypatch, capsys):
+    monkeypatch.setattr(evaluator, "TURNS", ())
+    monkeypatch.setattr(evaluator.Asked, "__init__", _few(evaluator.Asked.__init__))
+    show(evaluate_run(trained, 2, 0))
+    printed = capsys.readouterr().out
+    board = json.loads((trained / SCOREBOARD).read_text())
+    assert board.keys() == {"understanding", "control", "generation", "dialogues", "routing", "forgotten", "cost"}
+    assert board["understanding"].keys() == set(SCENES)
+    assert board["generation"].keys() == {"image"}
+    for split in ("test", "test_novel"):
+        assert {"all_right", "ceiling", "floor"} <= board["generation"]["image"][split].keys()
+        assert board["generation"]["image"][split]["ceiling"]["value"] > 0.4  # of two items
+    assert list(board["forgotten"]) == ["before", "enc_align", "dec_align"]
+    assert board["cost"].keys() == {"enc_align", "dec_align"}
+    for figure in figures_in(board):
+        assert figure["low"] <= figure["value"] <= figure["high"]
+        assert figure["n"] >= 1
+    assert "generation.image.test.ceiling" in printed
+    assert "understanding.audio.test_novel.exact_match" in printed
+    page = (trained / REPORT).read_text()
+    assert "<h2>Generation</h2>" in page
+    assert "generation.image.test_novel" in page
+    assert (
+        evaluate_run(trained, 2, 0)["understanding"]["image"]["test"]["exact_match"].as_json()
+        == (board["understanding"]["image"]["test"]["exact_match"])
+    )
+
+
+def _few(init):
+    return lambda self, level, number, **more: init(self, level, number, cases=evaluator.NAMED[2:3], **more)
+
+
+@pytest.mark.slow
+def test_a_model_of_the_run_answers_and_another_vocabulary_is_refused(trained, caplog):
+    generator = generator_of(trained)
+    assert list(generator.decoders) == ["image"]
+    assert not caplog.records
+    with pytest.raises(UserError, match="did you mean one"):
+        generator_of(trained.parent / "noe")
