@@ -27,7 +27,7 @@ CLEARANCE_OCTAVES = 0.25  # from the pitch of a novel pair; jitter takes half of
 UNHEARD = {pair.first[1]: PITCH_HZ[pair.second[1]] for pair in NOVEL_PAIRS if pair.first[0] == "timbre"}
 # Of mixtures: harmonic k has amplitude k ** -DECAY (a buzz 0.5, a tone endless), noise has a part of the power and a
 # bandwidth as a fraction of the pitch (a hiss has all, and 0.3).
-DECAY, NOISE_PART, BANDWIDTH = (1.0, 2.0), (0.2, 0.8), (0.03, 0.15)
+DECAY, NOISE_PART, BANDWIDTH = (1.0, 3.0), (0.2, 1.0), (0.03, 0.15)
 
 
 def unpitched(number: int, rng: np.random.Generator) -> tuple[Tensor, list[Sound]]:

@@ -31,14 +31,14 @@ MAX_TOKENS, VOCABULARY = 24, 800  # the longest caption has 23
 NEARLY = 3  # captions of each item that are wrong in one attribute
 SPEED_OCTAVES = 0.4  # by which a sound is played faster; pitches lie 1.3 apart. Slower ones would lose their end
 STEPS = {"model": 5000, "hearing": 1500}
-LEARNING_RATE = {"model": 1e-3, "hearing": 5e-4}
-NUM_BETWEEN = {"model": 0, "hearing": 2000}  # sounds of each kind
+BRANCHES = {"model": ("vision", "audio", "text"), "hearing": ("audio",)}  # what trains
+NUM_BETWEEN = {"model": 0, "hearing": 6000}  # sounds of each kind
 BETWEEN = {"timbre": unpitched, "pitch": untimbred}  # by what is told of them
 RECIPE = {
     "model": "pictures, clips and sounds (half of the sounds a little faster) against captions, against "
     "captions that leave attributes unsaid, and against its own caption with one attribute changed",
-    "hearing": "as before, with sounds of any pitch, told without it, and sounds of no timbre that has a name, told "
-    "without one",
+    "hearing": "the ear alone, against captions as they now stand: sounds as before, sounds of any pitch, told without "
+    "it, and sounds of no timbre that has a name, told without one",
 }
 
 
@@ -82,8 +82,11 @@ class JointRecipe:
         steps: int,
         batch: int = 32,
     ):
-        self.name, self.module, self.pools = f"{NAME}/{name}", model, pools
-        self.steps, self.batch, self.learning_rate = steps, batch, LEARNING_RATE[name]
+        self.name, self.module = f"{NAME}/{name}", model
+        self.pools = {modality: pool for modality, pool in pools.items() if _branch(modality) in BRANCHES[name]}
+        for branch, part in model.named_children():
+            part.requires_grad_(branch in BRANCHES[name])
+        self.steps, self.batch, self.learning_rate = steps, batch, 1e-3
         self.between = {told: self._between(told, NUM_BETWEEN[name]) for told in BETWEEN} if NUM_BETWEEN[name] else {}
         self.identity = f"{steps} steps of {batch} of each modality, with vague captions and {NEARLY} nearly right ones"
 
@@ -105,13 +108,13 @@ class JointRecipe:
     def _between(self, told: str, number: int) -> tuple[Tensor, list[Sound]]:
         """Sounds as the encoder takes them, of which nothing but one attribute, number, length and glide is told."""
         sounds, scenes = BETWEEN[told](number, rng_of("parts", self.name, told))
-        return prepared(self.module, "audio", sounds), scenes
+        return prepared(self.module, "audio", sounds).half(), scenes
 
     def _alone(self, told: str, draw: Draw) -> Tensor:
         """Such sounds against their captions, and against these with another value of what is told."""
         values, all_scenes = self.between[told]
-        indices = draw.rng.integers(len(values), size=self.batch * 3 // 4).tolist()
-        sounds_ND = self.module.embed(values[indices].to(draw.device), "audio", scaled=False)
+        indices = draw.rng.integers(len(values), size=self.batch).tolist()
+        sounds_ND = self.module.embed(values[indices].float().to(draw.device), "audio", scaled=False)
         scenes = [all_scenes[index] for index in indices]
         wrong = [otherwise(scene, told, draw.rng) for scene in scenes]
         ids = self.module.caption_ids([say(scene, draw.rng) for scene in (*scenes, *wrong)])
@@ -130,6 +133,10 @@ class JointRecipe:
         right_N = (media_ND * own_ND).sum(-1)
         wrong_N = torch.stack([(media_ND * nearly_ND).sum(-1) for nearly_ND in nearly])
         return (total + vague_total) / (2 * count) + torch.nn.functional.softplus(wrong_N - right_N).mean()
+
+
+def _branch(modality: str) -> str:
+    return "audio" if modality == "audio" else "vision"
 
 
 def hurried(sounds_NS: Tensor, draw: Draw) -> Tensor:
