@@ -13,6 +13,7 @@ from anyany.data.sources import Source, open_source
 from anyany.data.store import ShardStore
 from anyany.launch.errors import ConfigError, no_such
 from anyany.launch.targets import build
+from anyany.launch.telling import told
 from anyany.models.anyany import AnyToAny
 from anyany.models.assemble import Assembled, RowSpec, assemble
 from anyany.models.contracts import ConditioningSpec
@@ -114,7 +115,7 @@ def train(config: Config, run: Path) -> dict[str, float]:
         module = TrainingModule(
             model, build(config["optimizer"]), trains, build(config["schedule"]), seed=config["seed"]
         )
-    _tell(model, parts, data.sources)
+    log.info("what is trained, and on what\n%s", told(model, parts, data.sources))
     return fit(
         module,
         data,
@@ -179,20 +180,3 @@ def _written_by(source: str, level: str) -> str:
     if module == "microworld":
         return f"; `python -m data_prep.microworld --level {level}` writes its shards"
     return f"; `python -m data_prep.{module}` writes its shards: see docs/data.md" if module in PUBLISHED else ""
-
-
-def _tell(model: AnyToAny, parts: Assembled, sources: list[Source]) -> None:
-    """Every derived size, before the first step."""
-    for source in sources:
-        log.info("source %s: %d records in %d shards", source.name, source.num_records, len(source.headers))
-    for name, row in parts.vocabulary.rows.items():
-        signals = len(row.layout.signals) if row.layout else 0
-        log.info("row %s: read as %d rows of the LLM, asked for by %d signal tokens", name, row.num_rows, signals)
-    parameters = list(model.parameters())
-    trainable = sum(p.numel() for p in parameters if p.requires_grad)
-    log.info(
-        "model: %d parameters, %d trainable; vocabulary of %d tokens",
-        sum(p.numel() for p in parameters),
-        trainable,
-        len(parts.vocabulary),
-    )

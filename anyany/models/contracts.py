@@ -22,6 +22,7 @@ class Encoder(nn.Module, ABC):
 
     dim: int
     modalities: tuple[str, ...]
+    origin: str = ""  # of the weights: a folder or a file
 
     def load(self) -> None:
         """Brings the weights; an encoder that has none has nothing to do."""
@@ -61,6 +62,7 @@ class LLM(nn.Module, ABC):
     dim: int
     tokenizer_json: str
     template: str
+    origin: str = ""  # of the weights: a folder or a file
 
     def load(self) -> None:
         """Brings the weights; an LLM that begins untrained has nothing to do."""
@@ -129,6 +131,7 @@ class Decoder(nn.Module, ABC):
 
     modality: str
     spec: ConditioningSpec
+    origin: str = ""  # of the weights: a folder or a file
     rate_hz: float | None = None  # frames or samples a second of what it makes; a picture has none
 
     @abstractmethod

@@ -39,7 +39,8 @@ class LatentDiffusion(Decoder):
 
     def __init__(self, folder: str | Path, num_steps: int = 12, guidance: float = 3.0):
         super().__init__()
-        self.folder, self.num_steps, self.guidance = Path(folder), num_steps, guidance
+        self.folder, self.origin = Path(folder), str(folder)
+        self.num_steps, self.guidance = num_steps, guidance
         with torch.device("meta"):
             for name, kind in self.networks().items():
                 self.add_module(name, _from_config(kind, _part(self.folder, name)))

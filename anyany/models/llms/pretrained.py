@@ -45,7 +45,7 @@ class PretrainedLLM(TransformersLLM):
         from transformers import AutoConfig, AutoModelForCausalLM
 
         super().__init__()
-        self.folder, self.template = Path(folder), template
+        self.folder, self.origin, self.template = Path(folder), str(folder), template
         self.lora = Lora(lora_rank, lora_alpha or lora_rank, lora_dropout, lora_targets) if lora_rank else None
         for name in ("config.json", "tokenizer.json"):
             if not (self.folder / name).is_file():

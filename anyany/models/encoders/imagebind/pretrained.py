@@ -44,7 +44,7 @@ class PretrainedImageBind(ImageBind):
         changes = {name: value for name, value in given.items() if value is not None}
         with torch.device("meta"):
             super().__init__(**{**config, **without, **changes, **(numbers or {})})
-        self.weights, self.is_published = path, published
+        self.weights, self.origin, self.is_published = path, str(weights), published
         self.requires_grad_(False)
 
     def digest(self) -> str:
