@@ -50,7 +50,12 @@ def prepare(config: Config, parts: Assembled, data: Any) -> None:
     """What frozen parts give for the stream, computed where it is not yet kept."""
     from anyany.training import features
 
-    features.prepare(parts, data, "cuda" if config["trainer"]["accelerator"] in ("gpu", "cuda") else "cpu")
+    features.prepare(parts, data, device_of(config))
+
+
+def device_of(config: Config) -> str:
+    """Of what runs beside the trainer."""
+    return "cuda" if config["trainer"]["accelerator"] in ("gpu", "cuda") else "cpu"
 
 
 def sources_of(config: Config, split: str) -> list[Source]:

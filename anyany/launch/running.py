@@ -5,10 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from anyany.deltas import apply_delta, read_delta
-from anyany.launch.experiment import assembled
+from anyany.launch.experiment import assembled, device_of
 from anyany.launch.stored import existing, last_stage, stored_config
 from anyany.models.anyany import AnyToAny
 from anyany.models.assemble import Assembled
@@ -54,7 +52,7 @@ def each_stage(run: Path, parts: Assembled, model: AnyToAny) -> Iterator[str]:
 
 def answering(config: Mapping[str, Any], parts: Assembled, model: AnyToAny) -> Generator:
     """On the device that the config trains on."""
-    device = torch.device("cuda" if config["trainer"]["accelerator"] in ("gpu", "cuda") else "cpu")
+    device = device_of(config)
     for decoder in parts.decoders.values():
         decoder.load()
         decoder.to(device)

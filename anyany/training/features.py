@@ -75,19 +75,20 @@ def caches_of(
     return read, wanted
 
 
-def prepare(parts: Assembled, data: StreamDataModule, device: torch.device | str) -> None:
-    """Fills the caches of a stream with what parts give; these are loaded only where something is missing."""
+def prepare(parts: Assembled, data: StreamDataModule, device: torch.device | str) -> int:
+    """Fills the caches of a stream with what parts give; these are loaded only where something is missing.
+
+    Returns:
+        How many shards something was computed for.
+    """
     sources = [*data.sources, *data.val_sources]
     names = {name: encoder for name, (encoder, _) in parts.inputs.items()}
     encoders = _Loaded({name: parts.encoders[names[name]] for name in data.features}, device)
     decoders = _Loaded({name: parts.decoders[name] for name in data.conditioning}, device, captions_only=True)
-    fill(data.samples(sources), data.features, media_of, {name: partial(encoders.encode, name) for name in names})
-    fill(
-        data.samples(sources),
-        data.conditioning,
-        captions_of,
-        {n: partial(decoders.condition, n) for n in parts.decoders},
-    )
+    encode = {name: partial(encoders.encode, name) for name in names}
+    condition = {name: partial(decoders.condition, name) for name in parts.decoders}
+    written = fill(data.samples(sources), data.features, media_of, encode)
+    return written + fill(data.samples(sources), data.conditioning, captions_of, condition)
 
 
 class _Loaded:
