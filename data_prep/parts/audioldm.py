@@ -36,13 +36,13 @@ CLAP_WIDTH = 64
 # Where a tone is steady, a vocoder without memory gives multiples of its frame rate, 50 Hz: a long hop is a fine one.
 RATE_HZ, HOP_RATES, NUM_MELS, NUM_FRAMES = 16_000, (8, 8, 5), 64, 100
 LATENT_SCALE, LATENT_CHANNELS = 4, 8
-UNPITCHED = 1 / 4  # as many sounds between the pitches as records, times this
+UNPITCHED = 1 / 2  # as many sounds of any pitch as records, times this
 RECIPE = {
     "vocoder": "log-mel spectrograms to sound: records, varied in speed and mixed, sounds of any pitch, and invented "
     "ones; spectra at several resolutions, no adversary",
     "vae": "100 x 64 log-mel spectrograms of the same sounds to 25 x 16 x 8 latents",
-    "unet": "the denoiser and its CLAP text encoder together, from nothing; v-prediction, captions drawn anew; a fifth "
-    "of the sounds lie between the pitches that have a name and are told without their pitch",
+    "unet": "the denoiser and its CLAP text encoder together, from nothing; v-prediction, captions drawn anew; a third "
+    "of the sounds have any pitch and are told without it, so that novel pairs are heard but never named",
 }
 
 

@@ -1,14 +1,13 @@
-"""Sounds between the words: of any pitch, told without it, and of no timbre that has a name, told without one.
+"""Sounds that are told by half: of any pitch, told without it, and of any timbre, told without it.
 
 The microworld has four timbres and three pitches, and three of the twelve pairs are novel. From the other nine a part
 learns that a hiss is low or high and a buzz is neither: it takes a middle hiss, which it has never heard, for a high
-one. These sounds say that any timbre has any pitch. Around a pitch that makes a novel pair with a timbre that timbre is
-left out, and what has no timbre is a mixture that no named one comes near, so the pairs themselves stay unheard.
+one. These sounds say that any timbre has any pitch, as a change of pitch or of colour does wherever parts learn from
+few sounds. So a part hears what a novel pair sounds like, but nothing ever names both its values.
 
 Shape letters: N sounds, S samples, H harmonics.
 """
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -16,25 +15,24 @@ import torch
 from torch import Tensor
 
 from anyany.microworld.captions import unsaid
-from anyany.microworld.levels import LEVELS, NOVEL_PAIRS, sample_scene
+from anyany.microworld.levels import LEVELS, sample_scene
 from anyany.microworld.scenes import Sound
-from anyany.microworld.sounds import HARMONICS_TO_HZ, PITCH_HZ, Event, frequencies, narrow_noise, render_sound
+from anyany.microworld.sounds import HARMONICS_TO_HZ, Event, frequencies, narrow_noise, render_sound
 from anyany.microworld.words import pick
 from data_prep.parts.pools import INT16_MAX, TRAINED_ON
 
-RANGE_HZ = (200.0, 3_200.0)
-CLEARANCE_OCTAVES = 0.25  # from the pitch of a novel pair; jitter takes half of it
-UNHEARD = {pair.first[1]: PITCH_HZ[pair.second[1]] for pair in NOVEL_PAIRS if pair.first[0] == "timbre"}
+RANGE_HZ = (200.0, 3_200.0)  # evenly in octaves
 # Of mixtures: harmonic k has amplitude k ** -DECAY (a buzz 0.5, a tone endless), noise has a part of the power and a
 # bandwidth as a fraction of the pitch (a hiss has all, and 0.3).
-DECAY, NOISE_PART, BANDWIDTH = (1.0, 3.0), (0.2, 1.0), (0.03, 0.15)
+DECAY, NOISE_PART, BANDWIDTH = (0.5, 3.0), (0.0, 1.0), (0.03, 0.35)
 
 
 def unpitched(number: int, rng: np.random.Generator) -> tuple[Tensor, list[Sound]]:
     """int16 ``[N, S]``, and the scenes without their pitches."""
 
     def render(scene: Sound, level_name: str) -> Tensor:
-        return render_sound(scene, LEVELS[level_name], rng, pitch_hz=any_pitch(scene.events[0].timbre, rng))
+        pitch_hz = float(np.exp(rng.uniform(*np.log(RANGE_HZ))))
+        return render_sound(scene, LEVELS[level_name], rng, pitch_hz=pitch_hz)
 
     return _told_without("pitch", number, rng, render)
 
@@ -61,17 +59,8 @@ def _told_without(
     return torch.stack(sounds), scenes
 
 
-def any_pitch(timbre: str, rng: np.random.Generator) -> float:
-    """Hz, evenly in octaves."""
-    while True:
-        pitch_hz = float(np.exp(rng.uniform(*np.log(RANGE_HZ))))
-        unheard_hz = UNHEARD.get(timbre)
-        if unheard_hz is None or abs(math.log2(pitch_hz / unheard_hz)) > CLEARANCE_OCTAVES:
-            return pitch_hz
-
-
 def mixture(rng: np.random.Generator) -> Callable[[Event, int, np.random.Generator], np.ndarray]:
-    """A timbre without a name: harmonics and noise, the same for all events of a sound."""
+    """A timbre between those that have a name: harmonics and noise, the same for all events of a sound."""
     decay, noise_part = rng.uniform(*DECAY), rng.uniform(*NOISE_PART)
     bandwidth = float(np.exp(rng.uniform(*np.log(BANDWIDTH))))
 

@@ -38,7 +38,7 @@ RECIPE = {
     "model": "pictures, clips and sounds (half of the sounds a little faster) against captions, against "
     "captions that leave attributes unsaid, and against its own caption with one attribute changed",
     "hearing": "the ear alone, against captions as they now stand: sounds as before, sounds of any pitch, told without "
-    "it, and sounds of no timbre that has a name, told without one",
+    "it, and sounds of any timbre, told without it, so that novel pairs are heard but never named",
 }
 
 

@@ -1,23 +1,16 @@
-import math
 import re
 
 import numpy as np
 import pytest
 import torch
 
-from anyany.microworld.levels import LEVELS, NOVEL_PAIRS, sample_scene
+from anyany.microworld.levels import LEVELS, sample_scene
 from anyany.microworld.oracles.sounds import RATE_HZ, read_events
 from anyany.microworld.questions import VALUES
-from anyany.microworld.scenes import TIMBRES
-from anyany.microworld.sounds import PITCH_HZ, PITCH_JITTER, Event, render_sound
+from anyany.microworld.scenes import PITCHES, TIMBRES
+from anyany.microworld.sounds import PITCH_HZ, Event, render_sound
 from anyany.seeds import rng_of
 from data_prep.parts.between import (
-    CLEARANCE_OCTAVES,
-    DECAY,
-    NOISE_PART,
-    RANGE_HZ,
-    UNHEARD,
-    any_pitch,
     mixture,
     unpitched,
     untimbred,
@@ -25,22 +18,16 @@ from data_prep.parts.between import (
 from data_prep.parts.words import say
 
 
-def test_pitches_are_even_in_octaves_and_clear_of_novel_pairs(record_property):
-    low, high = np.log2(RANGE_HZ)
-    for timbre in TIMBRES:
-        rng = rng_of("pitches", timbre)
-        octaves = np.log2([any_pitch(timbre, rng) for _ in range(2_000)])
-        assert octaves.min() >= low
-        assert octaves.max() <= high
-        found, _ = np.histogram(octaves, 8, (low, high))
-        assert found.min() > (0 if timbre in UNHEARD else 180)  # of 250
-        for pair in NOVEL_PAIRS:
-            if pair.first == ("timbre", timbre):
-                apart = np.abs(octaves - math.log2(PITCH_HZ[pair.second[1]]))
-                assert apart.min() > CLEARANCE_OCTAVES
-                assert math.log2(1 + PITCH_JITTER) * 2 < CLEARANCE_OCTAVES  # its jitter and ours do not meet
-    record_property("found", f"{len(UNHEARD)} timbres with a pitch at which they are not heard")
-    assert len(UNHEARD) == sum(pair.first[0] == "timbre" for pair in NOVEL_PAIRS) == 3
+def test_every_timbre_has_any_pitch(record_property):
+    sounds_NS, scenes = unpitched(240, rng_of("pitches"))
+    found = {timbre: [] for timbre in TIMBRES}
+    for sound_S, scene in zip(sounds_NS, scenes, strict=True):
+        heard = read_events(sound_S / 32_767)
+        if isinstance(heard, list) and {event.timbre for event in heard} == {scene.events[0].timbre}:
+            found[scene.events[0].timbre] += [event.pitch for event in heard]
+    record_property("found", f"{sum(map(len, found.values()))} events of {len(found)} timbres")
+    for pitches in found.values():  # the oracle knows three bands of pitch, and calls what lies between by the nearest
+        assert set(pitches) == set(PITCHES)
 
 
 @pytest.mark.parametrize(("make", "name"), [(unpitched, "pitch"), (untimbred, "timbre")])
@@ -58,8 +45,8 @@ def test_captions_leave_out_what_is_between_the_words(make, name):
     )
 
 
-def test_a_mixture_is_none_of_the_named_timbres(record_property):
-    """Neither as pure as a tone or a hiss nor as bright as a buzz: power of the first partial and of the noise."""
+def test_mixtures_lie_between_the_named_timbres(record_property):
+    """From a line to a band of noise: power of the first partial and of the noise."""
     first, noise = [], []
     for index in range(40):
         wave_S = mixture(rng_of("mixture", index))(Event("tone", 500.0, 0.4, 0.0), RATE_HZ, rng_of("wave", index))
@@ -72,10 +59,8 @@ def test_a_mixture_is_none_of_the_named_timbres(record_property):
     record_property(
         "found", f"first partial {min(first):.2f} to {max(first):.2f}, noise {min(noise):.2f} to {max(noise):.2f}"
     )
-    assert max(first) < 0.95
-    assert min(noise) > 0.04
-    assert DECAY[0] > 0.5
-    assert 0 < NOISE_PART[0] < NOISE_PART[1] < 1
+    assert min(first) < 0.3 < 0.6 < max(first)
+    assert min(noise) < 0.2 < 0.7 < max(noise)
 
 
 def test_sounds_are_what_they_are_told_to_be():
