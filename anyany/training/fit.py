@@ -20,6 +20,7 @@ from anyany.training.cost import StageCost
 from anyany.training.datamodule import StreamDataModule
 from anyany.training.module import TrainingModule
 from anyany.training.process_group import closed_process_group
+from anyany.training.stopping import StopOnSignal
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def fit(
     if val_every:
         options = {"val_check_interval": min(val_every, data.num_steps), "check_val_every_n_epoch": None}
     progress = [RichProgressBar()] if trainer.get("enable_progress_bar", True) else []
+    checkpoints = LatestCheckpoint(run, save_every)
     one = _trainer(
         **{"enable_model_summary": False, "log_every_n_steps": 10, **options, **trainer},
         max_steps=data.num_steps,
@@ -64,10 +66,11 @@ def fit(
         callbacks=[
             StreamLedger(run / LEDGER),
             StageCost(run / COST),
-            LatestCheckpoint(run, save_every),
+            checkpoints,
             _once(at_start),
             *progress,
             *callbacks,
+            StopOnSignal(checkpoints),  # last: what the others do behind a step is done
         ],
         plugins=[AtomicCheckpointIO()],
     )

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,8 @@ from anyany.microworld.dialogues import sample_dialogue
 from anyany.microworld.levels import LEVELS
 from anyany.runs import CONFIG, LEDGER, latest_checkpoint
 from anyany.seeds import rng_of
+from anyany.training.callbacks import StreamLedger
+from anyany.training.stopping import SIGNALS, StopOnSignal
 from data_prep import microworld, verify
 
 
@@ -265,3 +269,38 @@ def test_a_stage_that_is_not_finished_leaves_no_delta(world, tmp_path, monkeypat
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         train(config(world, tmp_path), run / "enc_align")
     assert not (run / "deltas").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_the_step_and_the_run_goes_on_to_the_same_end(world, tmp_path, run, monkeypatch, number):
+    whole = tmp_path / "default" / "two"
+    whole.mkdir()
+    train(config(world, tmp_path, "run=two", "stage.val_every=null"), whole)
+    step, handlers = StreamLedger.on_train_batch_end, [signal.getsignal(name) for name in SIGNALS]
+
+    def interrupted(self, trainer, *others):
+        step(self, trainer, *others)
+        if trainer.global_step == 3:
+            os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StreamLedger, "on_train_batch_end", interrupted)
+        with pytest.raises(
+            UserError, match=f"stopped by {number.name} behind step 3, which is saved; resume=true goes on"
+        ):
+            train(config(world, tmp_path, "stage.val_every=null"), run)
+    assert latest_checkpoint(run).name == "step=3.ckpt"
+    assert [signal.getsignal(name) for name in SIGNALS] == handlers
+    assert not (run.parent / "deltas").exists()
+    train(config(world, tmp_path, "stage.val_every=null", "resume=true"), run)
+    states = [torch.load(latest_checkpoint(folder), weights_only=True)["state_dict"] for folder in (run, whole)]
+    assert [name for name, tensor in states[0].items() if not torch.equal(tensor, states[1][name])] == []
+    assert (run.parent / "deltas" / "enc_align").is_dir()
+
+
+def test_a_second_signal_ends_it_at_once():
+    stop = StopOnSignal(None)
+    stop._hear(signal.SIGINT, None)
+    assert stop.heard is signal.SIGINT
+    with pytest.raises(KeyboardInterrupt):
+        stop._hear(signal.SIGINT, None)
