@@ -21,6 +21,7 @@ from anyany.training.datamodule import StreamDataModule
 from anyany.training.module import TrainingModule
 from anyany.training.process_group import closed_process_group
 from anyany.training.stopping import StopOnSignal
+from anyany.training.trackers import finished_trackers
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def fit(
         ],
         plugins=[AtomicCheckpointIO()],
     )
-    with closed_process_group(), claimed(run) if one.is_global_zero else nullcontext():
+    with closed_process_group(), finished_trackers(), claimed(run) if one.is_global_zero else nullcontext():
         one.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         metrics = {name: float(value) for name, value in one.callback_metrics.items()}
         if one.is_global_zero and one.global_step >= data.num_steps:
