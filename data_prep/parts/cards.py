@@ -30,7 +30,7 @@ def write_card(
         "",
         "## Data",
         "",
-        f"The microworld's training split (seed {SEED}), levels {' and '.join(TRAINED_ON)}; no novel pair occurs.",
+        f"The microworld's training split (seed {SEED}), levels {' and '.join(TRAINED_ON)}; no text names a novel pair.",
         "",
         "## Recipe",
         "",
