@@ -38,7 +38,7 @@ def test_the_card_tells_what_was_made_how_long_and_how_well(folder):
     assert "`make parts PART=toy`: 90 minutes of training on 8 CPU thread(s)." in card  # 5,430 s
     assert "Weights in fp16, 2.5 MB." in card
     assert "- vae: pixels to latents\n- unet: the denoiser\n" in card
-    assert f"levels {' and '.join(TRAINED_ON)}; no novel pair occurs" in card
+    assert f"levels {' and '.join(TRAINED_ON)}; no text names a novel pair" in card
     assert card.endswith("\n")
 
 
