@@ -133,7 +133,7 @@ def train(config: Config, run: Path) -> dict[str, float]:
         checkpoint=checkpoint,
         # Resolved, so that it reads the same wherever it is read.
         at_start=lambda: OmegaConf.save(OmegaConf.create(dict(config)), run / CONFIG),
-        at_end=lambda: leave(begun, parts, model, run),
+        at_end=lambda is_first: leave(begun, parts, model, run, is_first),
     )
 
 

@@ -21,6 +21,7 @@ from anyany.training.datamodule import StreamDataModule
 from anyany.training.module import TrainingModule
 from anyany.training.process_group import closed_process_group
 from anyany.training.stopping import StopOnSignal
+from anyany.training.strategies import built
 from anyany.training.trackers import finished_trackers
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def fit(
     val_every: int | None = None,
     checkpoint: Path | None = None,
     at_start: Callable[[], None] = lambda: None,
-    at_end: Callable[[], None] = lambda: None,
+    at_end: Callable[[bool], None] = lambda is_first: None,
 ) -> dict[str, float]:
     """Trains to the end of ``data``; gives the last value of every metric.
 
@@ -51,7 +52,7 @@ def fit(
         save_every, val_every: in steps; without ``val_every`` nothing is validated, with it any run at least once.
         checkpoint: go on from there.
         at_start: called once, when the run's folder is claimed and the checkpoint has been found to fit.
-        at_end: called once, when the last step has been trained.
+        at_end: called on every rank, with whether it is the first, when the last step has been trained.
     """
     options: dict[str, Any] = {"limit_val_batches": 0}
     if val_every:
@@ -78,8 +79,8 @@ def fit(
     with closed_process_group(), finished_trackers(), claimed(run) if one.is_global_zero else nullcontext():
         one.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         metrics = {name: float(value) for name, value in one.callback_metrics.items()}
-        if one.is_global_zero and one.global_step >= data.num_steps:
-            at_end()
+        if one.global_step >= data.num_steps:
+            at_end(one.is_global_zero)
     log.info("next: python eval.py run=%s", os.path.relpath(run))
     return metrics
 
@@ -106,7 +107,7 @@ def _once(action: Callable[[], None]) -> Callback:
 
 def _trainer(**options: Any) -> Trainer:
     try:
-        return Trainer(**options)
+        return Trainer(**options | {"strategy": built(options.get("strategy", "auto"))})
     except MisconfigurationException as error:  # such as a device that this machine lacks
         raise UserError(f"trainer: {error}") from error
 

@@ -11,6 +11,7 @@ from anyany.deltas import apply_delta, read_delta, write_delta
 from anyany.models.anyany import AnyToAny
 from anyany.models.assemble import Assembled
 from anyany.runs import STAGES, checkpoint_step, delta_folder, latest_checkpoint, previous_delta
+from anyany.training.strategies import gathered
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +46,14 @@ def begin(stage: str, parts: Assembled, model: AnyToAny, folder: Path) -> Begun:
     return Begun(stage, delta.manifest.stage, frozenset(delta.tensors.keys() - carried.keys()), carried)
 
 
-def leave(begun: Begun, parts: Assembled, model: AnyToAny, folder: Path) -> None:
-    """Writes what this stage and those before it trained."""
+def leave(begun: Begun, parts: Assembled, model: AnyToAny, folder: Path, is_first: bool = True) -> None:
+    """Writes what this stage and those before it trained. Every rank takes part; the first one writes."""
+    named = {n: p for n, p in model.named_parameters() if p.requires_grad or n in begun.names}
+    changed = {name: gathered(parameter.detach()) for name, parameter in named.items()}
+    if not is_first:
+        return
     checkpoint = latest_checkpoint(folder)
     assert checkpoint is not None, "a stage that has ended has left a checkpoint"
-    changed = {n: p for n, p in model.named_parameters() if p.requires_grad or n in begun.names}
     path, step = delta_folder(folder, begun.stage), checkpoint_step(checkpoint)
     tensors = {**begun.carried, **changed}
     write_delta(path, begun.stage, step, tensors, digests_of(parts), tokens_of(parts), begun.after)

@@ -6,12 +6,14 @@ gradients.
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any, Self
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -20,6 +22,7 @@ from anyany.data.loader import StepBatch
 from anyany.messages.collate import Batch
 from anyany.models.anyany import Term
 from anyany.seeds import digest_of
+from anyany.training.strategies import shard, without_sync
 from anyany.training.trainable import Trains, hold_back, parameter_groups, train_but_frozen
 
 
@@ -48,15 +51,23 @@ class TrainingModule(LightningModule):
         self.automatic_optimization = False
         self.model = model
         self.make_optimizer, self.schedule = optimizer, schedule
-        self.groups = list(model.parameters()) if trains is None else parameter_groups(model, trains)
+        self.trains = trains
+        self._groups()  # freezes what is not trained
         self.loss_weights = dict(loss_weights or {})
         self.max_grad_norm = max_grad_norm
         self.seed = seed
         self.strict_loading = False  # checkpoints hold what trains alone; on_load_checkpoint sees that it is just that
 
+    def configure_model(self) -> None:
+        if isinstance(self.trainer.strategy, ModelParallelStrategy) and not isinstance(self.model, FSDPModule):
+            shard(self.model, self.device_mesh["data_parallel"])  # type: ignore[index]
+
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer(self.groups)
+        optimizer = self.make_optimizer(self._groups())  # of the parameters as they are shared out
         return {"optimizer": optimizer, "lr_scheduler": LambdaLR(optimizer, self.schedule)}
+
+    def _groups(self) -> list[Any]:
+        return list(self.model.parameters()) if self.trains is None else parameter_groups(self.model, self.trains)
 
     def train(self, mode: bool = True) -> Self:
         """What is frozen stays in eval mode."""
@@ -69,13 +80,14 @@ class TrainingModule(LightningModule):
         """Frozen weights come from their parts."""
         trained = self._trained()
         checkpoint["state_dict"] = {n: tensor for n, tensor in checkpoint["state_dict"].items() if n in trained}
+        checkpoint["trained"] = sorted(trained)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """
         Raises:
             ValueError: unless the checkpoint holds just what this stage trains.
         """
-        found, wanted = checkpoint["state_dict"].keys(), self._trained()
+        found, wanted = set(checkpoint["trained"]), self._trained()  # a strategy may have taken the tensors already
         if found != wanted:
             raise ValueError(
                 f"the checkpoint lacks {sorted(wanted - found)} and has {sorted(found - wanted)} beside what the stage "
@@ -93,7 +105,7 @@ class TrainingModule(LightningModule):
         for number, batch in enumerate(step.micro_batches, 1):
             terms = self.model(batch)
             self._check_terms(terms, batch)
-            with self._without_sync(unless=number == len(step.micro_batches)):
+            with nullcontext() if number == len(step.micro_batches) else without_sync(self._shared):
                 self.manual_backward(self._loss(terms, counts))
             for name, (term, _) in terms.items():
                 sums[name] = sums.get(name, 0.0) + term.item()
@@ -127,6 +139,12 @@ class TrainingModule(LightningModule):
         ]
         return torch.stack(weighted).sum()
 
+    @property
+    def _shared(self) -> nn.Module:
+        """What holds the gradients back: DDP's wrapper around this module, or the model that is shared out."""
+        outer = self.trainer.model
+        return outer if isinstance(outer, DistributedDataParallel) else self.model
+
     def _update(self, step: int) -> None:
         optimizer, scheduler = self.optimizers(), self.lr_schedulers()
         hold_back(optimizer, step)  # type: ignore[arg-type]
@@ -135,10 +153,6 @@ class TrainingModule(LightningModule):
         optimizer.step()  # type: ignore[union-attr]
         optimizer.zero_grad()  # type: ignore[union-attr]
         scheduler.step()  # type: ignore[union-attr]
-
-    def _without_sync(self, unless: bool) -> AbstractContextManager:
-        model = self.trainer.model
-        return model.no_sync() if isinstance(model, DistributedDataParallel) and not unless else nullcontext()
 
     def _sum_over_ranks(self, counts: Mapping[str, int]) -> dict[str, int]:
         """One exchange a step; every rank has the same terms, so their order is the same too."""

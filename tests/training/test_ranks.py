@@ -1,0 +1,71 @@
+"""Each stage by two processes, as one process trains it: gloo on the CPU, by DDP and by FSDP2."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from anyany.deltas import read_delta
+from anyany.runs import STAGES
+from tests.launch.test_experiment import world  # noqa: F401
+
+ROOT = Path(__file__).parents[2]
+STEPS = 4
+SMALL = [
+    "data.global_batch=4", "data.num_workers=0", "llm.hidden_size=32", "stage.val_every=null",
+    "+trainer.enable_progress_bar=false", "+trainer.log_every_n_steps=1",
+    "rows.image.decoder=stable_diffusion", "rows.image.output_projector=transformer",
+]  # fmt: skip
+
+
+def train(world, outputs, run, stage, *words, steps=STEPS):  # noqa: F811
+    paths = [f"paths.data={world}", f"paths.outputs={outputs}", f"paths.cache={outputs}/cache"]
+    given = [*paths, *SMALL, f"run={run}", f"stage={stage}", f"stage.max_steps={steps}", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, ROOT / "train.py", *given], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return outputs / "default" / run
+
+
+def losses(run, stage):
+    """Of every term and step, over all starts."""
+    found = {}
+    for path in sorted((run / stage / "metrics").glob("version_*/metrics.csv")):
+        with open(path) as file:
+            found |= {(row["step"], name): float(v) for row in csv.DictReader(file) for name, v in row.items() if v}
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("trainer", ["ddp", "fsdp"])
+def test_two_processes_train_as_one(world, tmp_path, stage, trainer, record_property):  # noqa: F811
+    one = train(world, tmp_path, "one", stage)
+    two = train(world, tmp_path, "two", stage, f"trainer={trainer}")
+    wanted = losses(one, stage)
+    record_property("found", f"{len(wanted)} losses of {stage} by {trainer}")
+    assert len(wanted) >= 2 * STEPS
+    assert losses(two, stage) == pytest.approx(wanted, rel=1e-5, abs=1e-5)
+    deltas = [read_delta(run / "deltas" / stage).tensors for run in (one, two)]
+    assert deltas[0].keys() == deltas[1].keys()
+    for name, tensor in deltas[0].items():
+        # Where a gradient is all but nothing, Adam makes a whole step of its rounding.
+        assert (deltas[1][name] - tensor).abs().mean() < 1e-5, name
+
+
+@pytest.mark.slow
+def test_a_run_that_was_shared_out_goes_on_shared_out_or_alone(world, tmp_path):  # noqa: F811
+    stage, wanted = "dec_align", losses(train(world, tmp_path, "one", "dec_align", steps=6), "dec_align")
+    train(world, tmp_path, "two", stage, "trainer=fsdp", steps=2)
+    train(world, tmp_path, "two", stage, "trainer=fsdp", "resume=true", steps=4)
+    two = train(world, tmp_path, "two", stage, "resume=true", steps=6)
+    assert {key: value for key, value in losses(two, stage).items() if key[1] != "epoch"} == pytest.approx(
+        {key: value for key, value in wanted.items() if key[1] != "epoch"}, rel=1e-5, abs=1e-5
+    )
+    assert torch.isfinite(next(iter(read_delta(two / "deltas" / stage).tensors.values()))).all()
