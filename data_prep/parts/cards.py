@@ -17,6 +17,7 @@ def write_card(
     """``README.md`` for people and ``figures.json`` for programs.
 
     Args:
+        about: what it is, in its first paragraph.
         recipe: name of each training -> what it does.
     """
     name, size = folder.name, sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
@@ -26,11 +27,12 @@ def write_card(
         "---",
         f"# {name}, tiny",
         "",
-        about.strip(),
+        about.strip().split("\n\n")[0],
         "",
         "## Data",
         "",
-        f"The microworld's training split (seed {SEED}), levels {' and '.join(TRAINED_ON)}; no text names a novel pair.",
+        f"The microworld's training split (seed {SEED}), levels {' and '.join(TRAINED_ON)}; "
+        "no text names a novel pair.",
         "",
         "## Recipe",
         "",
