@@ -32,7 +32,7 @@ NEARLY = 3  # captions of each item that are wrong in one attribute
 SPEED_OCTAVES = 0.4  # by which a sound is played faster; pitches lie 1.3 apart. Slower ones would lose their end
 STEPS = {"model": 5000, "hearing": 1500}
 BRANCHES = {"model": ("vision", "audio", "text"), "hearing": ("audio",)}  # what trains
-NUM_BETWEEN = {"model": 0, "hearing": 6000}  # sounds of each kind
+NUM_BETWEEN = 6000  # sounds of each kind
 BETWEEN = {"timbre": unpitched, "pitch": untimbred}  # by what is told of them
 RECIPE = {
     "model": "pictures, clips and sounds (half of the sounds a little faster) against captions, against "
@@ -81,13 +81,14 @@ class JointRecipe:
         name: str,
         steps: int,
         batch: int = 32,
+        num_between: int = NUM_BETWEEN,
     ):
         self.name, self.module = f"{NAME}/{name}", model
         self.pools = {modality: pool for modality, pool in pools.items() if _branch(modality) in BRANCHES[name]}
         for branch, part in model.named_children():
             part.requires_grad_(branch in BRANCHES[name])
         self.steps, self.batch, self.learning_rate = steps, batch, 1e-3
-        self.between = {told: self._between(told, NUM_BETWEEN[name]) for told in BETWEEN} if NUM_BETWEEN[name] else {}
+        self.between = {told: self._between(told, num_between) for told in BETWEEN if name == "hearing"}
         self.identity = f"{steps} steps of {batch} of each modality, with vague captions and {NEARLY} nearly right ones"
 
     def loss(self, draw: Draw) -> dict[str, Tensor]:

@@ -43,7 +43,7 @@ def _llama(work: Path, name: str) -> Recipe:
 
 def _imagebind(work: Path, name: str) -> Recipe:
     pools = {modality: _pool(work, modality) for modality in imagebind.RECORDS}
-    return imagebind.JointRecipe(ImageBind.from_pretrained(PARTS / "imagebind"), pools, name, STEPS, BATCH)
+    return imagebind.JointRecipe(ImageBind.from_pretrained(PARTS / "imagebind"), pools, name, STEPS, BATCH, RECORDS)
 
 
 def _vocoder(work: Path) -> Recipe:

@@ -214,8 +214,7 @@ def test_something_is_otherwise_and_nothing_else(told, without):
 
 def test_sounds_between_the_words_are_heard_against_their_captions(small, pools, starts, monkeypatch):
     small.tokenizer_json = ImageBind.from_pretrained(starts / "imagebind").tokenizer_json
-    monkeypatch.setattr(imagebind, "NUM_BETWEEN", {"hearing": 5})
-    recipe, told, exchanged = JointRecipe(small, pools, "hearing", 1500, batch=8), [], []
+    recipe, told, exchanged = JointRecipe(small, pools, "hearing", 1500, batch=8, num_between=5), [], []
     ids_of = small.caption_ids
     monkeypatch.setattr(small, "caption_ids", lambda texts: told.append(texts) or ids_of(texts))
     monkeypatch.setattr(imagebind, "otherwise", lambda *given: exchanged.append(otherwise(*given)) or exchanged[-1])

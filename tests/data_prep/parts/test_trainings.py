@@ -17,7 +17,7 @@ STEPS = 2
 RECORDS = {"stable_diffusion": 500, "zeroscope": 100, "audioldm": 500}  # as many as scalings are measured on
 RECIPES = {
     "llama": {"TextRecipe": {"rows": 2}},
-    "imagebind": {"JointRecipe": {"batch": 2}},
+    "imagebind": {"JointRecipe": {"batch": 2, "num_between": 4}},
     "stable_diffusion": {"autoencoder_recipe": {"batch": 2}, "denoiser_recipe": {"batch": 2}},
     "zeroscope": {"autoencoder_recipe": {"batch": 2}, "denoiser_recipe": {"batch": 2}},
     "audioldm": {
