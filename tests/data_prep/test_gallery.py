@@ -9,6 +9,7 @@ import soundfile
 import torch
 from PIL import Image
 
+from anyany.evaluation.page import show_clip, show_sound
 from anyany.media.table import MEDIA, MediaSpec
 from anyany.microworld.levels import LEVELS
 from anyany.microworld.oracles.captions import read_caption
@@ -118,7 +119,7 @@ def test_pictures_are_pngs_of_the_pixels(shown):
 
 def test_clips_move_without_loss():
     frames_F3HW = torch.randint(0, 256, (8, 3, 16, 12), dtype=torch.uint8)
-    clip = Image.open(io.BytesIO(data_of(re.search("src='(.*?)'", gallery.show_clip(frames_F3HW))[1], "image/webp")))
+    clip = Image.open(io.BytesIO(data_of(re.search("src='(.*?)'", show_clip(frames_F3HW))[1], "image/webp")))
     assert (clip.format, clip.n_frames, clip.info["loop"]) == ("WEBP", 8, 0)
     for index, frame in enumerate(frames_F3HW):
         clip.seek(index)
@@ -142,7 +143,7 @@ def test_a_tone_is_a_bright_line_at_its_height():
     time_s = torch.arange(32_000) / 16_000
     lines = []
     for hz in (400.0, 2_000.0):
-        src = re.findall("src='(.*?)'", gallery.show_sound(0.5 * torch.sin(2 * torch.pi * hz * time_s)))[0]
+        src = re.findall("src='(.*?)'", show_sound(0.5 * torch.sin(2 * torch.pi * hz * time_s)))[0]
         grey_KT = np.asarray(Image.open(io.BytesIO(data_of(src, "image/png"))).convert("L"))
         rows_K = grey_KT.astype(float).mean(1)
         lines.append(int(rows_K.argmax()) / len(rows_K))

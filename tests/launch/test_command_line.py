@@ -25,7 +25,7 @@ REFUSED = {
     "+experiment=debgu": "experiment=debgu: no such option; did you mean debug?",
     "trainer=cpu,dpp": "trainer=dpp: no such option; did you mean ddp?",
     "trainer=choice(cpu,dpp)": "trainer=dpp: no such option; did you mean ddp?",
-    "trainer=quantum": "trainer=quantum: no such option; there is cpu, ddp, gpu",
+    "trainer=quantum": "trainer=quantum: no such option; there is cpu, ddp, fsdp, gpu",
     "logger=null": "logger=null: to choose nothing, write ~logger",
     # keys of the fixed part
     "sed=1": "sed: no such key or group; did you mean seed?",
@@ -83,12 +83,12 @@ REFUSED = {
 }
 
 REFUSED_BY_EVAL = {
-    "splt=test": "splt: no such key or group; did you mean split?",
-    "+splt=test": "splt: no such key or group; did you mean split?",
+    "losse=test": "losse: no such key or group; did you mean losses?",
+    "+losse=test": "losse: no such key or group; did you mean losses?",
     "rn=outputs/default/one": "rn: no such key or group; did you mean run?",
-    "stage.max_steps=3": "stage: no such key or group; there is run, split",  # a group of train.py
-    "split.name=test": "split.name: split is 'val' and has no keys",
-    "seed=1": "seed: no such key or group; there is run, split",
+    "stage.max_steps=3": "stage: no such key or group; there is losses, number, run, seed",  # a group of train.py
+    "number.name=test": "number.name: number is 200 and has no keys",
+    "level=easy": "level: no such key or group; there is losses, number, run, seed",
 }
 
 TAKEN = [
@@ -175,7 +175,7 @@ def best_of_three(*arguments):
     [
         (["train.py", "--help"], 2, "input_projector: linear"),
         (["train.py", "--cfg", "job"], 4, "max_steps: "),
-        (["eval.py", "--help"], 2, "split: val"),
+        (["eval.py", "--help"], 2, "number: 200"),
     ],
     ids=["train --help", "train --cfg job", "eval --help"],
 )

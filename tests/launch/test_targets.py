@@ -160,7 +160,8 @@ def test_what_fit_gives_to_the_trainer_is_taken_from_nobody_else(monkeypatch):
         with pytest.raises(Told):
             fit_module.fit(None, SimpleNamespace(num_steps=4), Path("run"), {}, val_every=val_every)
     elsewhere = ELSEWHERE["lightning.Trainer"]
-    assert given - elsewhere.keys() == {"enable_model_summary", "log_every_n_steps"}  # which a config may give too
+    may_give_too = {"enable_model_summary", "log_every_n_steps", "strategy"}  # a config
+    assert given - elsewhere.keys() == may_give_too
     assert elsewhere.keys() - given == {"accumulate_grad_batches"}  # which the loader does
 
 

@@ -43,7 +43,7 @@ def model(tokenizer_json) -> LlamaForCausalLM:
 
 @pytest.fixture
 def texts(model, tokenizer_json) -> TextRecipe:
-    return TextRecipe(model, tokenizer_json, steps=5, rows=ROWS)
+    return TextRecipe(model, tokenizer_json, "model", 5, rows=ROWS)
 
 
 def rows_of(recipe, number):
