@@ -49,14 +49,15 @@ def untimbred(number: int, rng: np.random.Generator) -> tuple[Tensor, list[Sound
 def _told_without(
     name: str, number: int, rng: np.random.Generator, render: Callable[[Sound, str], Tensor]
 ) -> tuple[Tensor, list[Sound]]:
-    sounds, scenes = [], []
-    for _ in range(number):
+    num_samples = round(LEVELS[TRAINED_ON[0]].sound_s * LEVELS[TRAINED_ON[0]].sample_rate_hz)
+    sounds_NS, scenes = torch.empty(number, num_samples, dtype=torch.int16), []
+    for sound_S in sounds_NS:
         level_name = pick(rng, TRAINED_ON)
         scene = sample_scene("audio", LEVELS[level_name], rng)
         assert isinstance(scene, Sound)
-        sounds.append((render(scene, level_name) * INT16_MAX).round().to(torch.int16))
+        sound_S.copy_((render(scene, level_name) * INT16_MAX).round())
         scenes.append(Sound((unsaid(scene.events[0], name),)))  # type: ignore[arg-type]
-    return torch.stack(sounds), scenes
+    return sounds_NS, scenes
 
 
 def mixture(rng: np.random.Generator) -> Callable[[Event, int, np.random.Generator], np.ndarray]:
