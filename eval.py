@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from anyany.faults import UserError
 from anyany.launch.checks import checked
 from anyany.launch.command_line import CONF, check_command_line
-from anyany.launch.stored import existing, last_stage, stored_config
+from anyany.launch.stored import existing, last_stage, stored_config, whole_run
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def write_scoreboard(run: Path, number: int, seed: int) -> None:
     Raises:
         UserError: where the folder is not that of a run.
     """
-    last_stage(run)
+    run = whole_run(run)
     from anyany.launch.evaluating import REPORT, SCOREBOARD, evaluate_run, show
 
     show(evaluate_run(run, number, seed))

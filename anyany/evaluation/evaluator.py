@@ -75,8 +75,9 @@ def tasks(asked: Asked, reads: Sequence[str], writes: Sequence[str]) -> Iterator
             yield Task(f"generation.{modality}.{split}", items, _generation)
     for case in asked.cases:
         items = list(dialogues(case, level, NOVEL, number))
-        needed = {name for item in items for name in (*item.modalities, *(scene.modality for scene in item.shown))}
-        if needed <= {*reads, *writes}:
+        shown = {scene.modality for item in items for scene in item.shown}
+        brought = {name for item in items for name in item.modalities}
+        if shown <= set(reads) and brought <= set(writes):
             yield Task(f"dialogues.{case}", items, of_dialogues)
             if swapped := exchanged(items):
                 yield Task(f"control.dialogues.{case}", swapped, of_dialogues)

@@ -36,7 +36,9 @@ def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
     yield _table(_by_split(figures.get("generation", {}), (ALL_RIGHT, "ceiling", "floor")))
     yield "<h2>Dialogues</h2><p>Share in which every turn is right; in the control, with another item's media.</p>"
     control = figures.get("control", {}).get("dialogues", {})
-    rows = [(case, {"all turns right": f, "control": control.get(case)}) for case, f in figures["dialogues"].items()]
+    rows = [
+        (case, {"all turns right": f, "control": control.get(case)}) for case, f in figures.get("dialogues", {}).items()
+    ]
     yield _table(rows)
     yield "<h2>Control</h2><p>Understanding with another item's medium in place of each: at the level of chance.</p>"
     understanding = figures.get("control", {}).get("understanding", {})

@@ -72,17 +72,19 @@ def _costs(run: Path) -> dict[str, dict[str, Figure]]:
 
 def show(figures: Mapping[str, Any], console: Console | None = None) -> None:
     """The scoreboard as a table in the terminal."""
-    table = Table("figure", "value", "95 %", "n", box=None)
+    table = Table("figure", "value, 95 %", "n", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for column in table.columns:
         column.no_wrap = True
     for name, figure in _flat(figures):
-        shown = (f"{figure.value:,.0f}", "") if figure.n == 1 else (f"{figure.value:.3f}", _interval(figure))
-        table.add_row(name, *shown, str(figure.n))
+        table.add_row(name, _told(figure), str(figure.n))
     (console or Console()).print(table)
 
 
-def _interval(figure: Figure) -> str:
-    return f"{figure.low:.3f} to {figure.high:.3f}"
+def _told(figure: Figure) -> str:
+    """One number alone has no interval."""
+    if figure.n == 1:
+        return f"{figure.value:,.0f}"
+    return f"{figure.value:.3f}  {figure.low:.3f} to {figure.high:.3f}"
 
 
 def _flat(figures: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Figure]]:

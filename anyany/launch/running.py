@@ -7,7 +7,7 @@ from typing import Any
 
 from anyany.deltas import apply_delta, read_delta
 from anyany.launch.experiment import assembled, device_of
-from anyany.launch.stored import existing, last_stage, stored_config
+from anyany.launch.stored import last_stage, stored_config, whole_run
 from anyany.models.anyany import AnyToAny
 from anyany.models.assemble import Assembled
 from anyany.models.generate import Generator
@@ -25,7 +25,8 @@ def generator_of(run: Path) -> Generator:
     Raises:
         UserError: where the folder is not that of a run, or its deltas do not fit its parts.
     """
-    config = stored_config(last_stage(existing(run)))
+    run = whole_run(run)
+    config = stored_config(last_stage(run))
     parts, model = untrained(config)
     stages = list(each_stage(run, parts, model))
     if stages == [UNTRAINED]:

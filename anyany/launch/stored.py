@@ -21,6 +21,16 @@ def existing(run: Path) -> Path:
     return run
 
 
+def whole_run(folder: Path) -> Path:
+    """The run's folder, of which one of its stages' folders may be given.
+
+    Raises:
+        ConfigError: if it is not there, or no stage was begun.
+    """
+    stage = last_stage(existing(folder))
+    return stage.parent if stage == folder else folder
+
+
 def last_stage(run: Path) -> Path:
     """The folder of the run's last stage; one of a stage itself is taken as it is.
 

@@ -81,7 +81,7 @@ def fit(
         metrics = {name: float(value) for name, value in one.callback_metrics.items()}
         if one.global_step >= data.num_steps:
             at_end(one.is_global_zero)
-    log.info("next: python eval.py run=%s", os.path.relpath(run))
+    log.info("next: python eval.py run=%s", os.path.relpath(run.parent))
     return metrics
 
 

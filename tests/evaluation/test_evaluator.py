@@ -77,6 +77,7 @@ def test_what_needs_a_side_that_is_not_there_is_left_out():
     ]  # fmt: skip
     assert [name for name in names if "generation" in name] == ["generation.audio.test", "generation.audio.test_novel"]
     assert [name for name in names if name.startswith("dialogues")] == [f"dialogues.{NAMED[0]}"]
+    assert not [task.name for task in tasks(FEW, list(SCENES), ["image"]) if NAMED[0] in task.name]  # reads it alone
     assert [task.name for task in tasks(FEW, [], [])] == ["text"]
 
 
