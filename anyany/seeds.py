@@ -21,6 +21,11 @@ def rng_of(*names: object) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key))
 
 
+def seed_of(*names: object) -> int:
+    """A seed that every generator of torch takes: 56 bits."""
+    return int.from_bytes(digest_of(*names)[:7], "little")
+
+
 def choice_of(options: Sequence[T], *names: object) -> T:
     """The option that the names pick; cheaper than a generator where one draw is all that is needed."""
     return options[int.from_bytes(digest_of(*names)[:8], "little") % len(options)]

@@ -1,6 +1,7 @@
 """Computes what decoders' own text encoders give for the captions of a stage, ahead of training, shard by shard.
 
-python -m data_prep.conditioning stage=dec_align decoder=stable_diffusion source=[cc3m]
+python -m data_prep.conditioning stage=dec_align source=[cc3m] rows.image.decoder=stable_diffusion \\
+    rows.image.output_projector=transformer
 
 The words are those of train.py, which does the same itself for what is missing when it starts. Shards that are done are
 kept, so it can be stopped and started again, and on several machines that share paths.cache.
@@ -38,20 +39,22 @@ def compute(overrides: Sequence[str]) -> tuple[int, int]:
         UserError: where the words are wrong, or there is no decoder to compute with.
     """
     from anyany.launch.command_line import composed
-    from anyany.launch.experiment import assembled, data_of, device_of
+    from anyany.launch.experiment import asked_for, assembled, data_of, device_of
     from anyany.training.features import prepare
 
     config = composed(overrides)
-    parts = assembled(config)
-    data = data_of(config, parts)
+    with asked_for():
+        parts = assembled(config)
+        data = data_of(config, parts)
     data.features = {}
     if not data.conditioning:
         raise UserError(
             f"stage={config['stage']['name']} has no conditioning to compute: give a stage that writes, "
-            "a decoder and an output_projector"
+            "and a row with a decoder and an output_projector"
         )
     shards = sum(len(source.headers) for source in (*data.sources, *data.val_sources))
-    return prepare(parts, data, device_of(config)), shards
+    with asked_for():
+        return prepare(parts, data, device_of(config)), shards
 
 
 if __name__ == "__main__":

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anyany.faults import Fault, UserError
+from anyany.media.table import MEDIA
 
 if TYPE_CHECKING:
     from anyany.messages.types import Media
     from anyany.models.generate import Reply
-
-SHOWN = ("image", "video", "audio")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,7 +48,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("run", type=_run, metavar="run=FOLDER", help="the folder of a run of train.py")
     parser.add_argument("request", help='what is asked: "draw three red circles"')
-    for modality in SHOWN:
+    for modality in MEDIA:
         parser.add_argument(f"--{modality}", action="append", default=[], metavar="FILE", help="shown with the request")
     parser.add_argument("--out", type=Path, default=Path("chat"), help="folder for the media that it makes (chat)")
     parser.add_argument("--seed", type=int, default=0)
@@ -71,7 +70,7 @@ def _run(word: str) -> str:
 def shown(args: argparse.Namespace) -> "Iterator[Media]":
     from anyany.messages.types import Media
 
-    for modality in SHOWN:
+    for modality in MEDIA:
         yield from (Media(modality, path=path) for path in getattr(args, modality))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from anyany.messages.types import Media, Message, Text, assistant, media_of, user
 from anyany.models.emit import LIKELIEST, Sampling
 from anyany.models.generate import Generator, Reply, Wish, opened
-from anyany.seeds import digest_of
+from anyany.seeds import seed_of
 
 
 class Chat:
@@ -27,8 +27,7 @@ class Chat:
         """
         messages = [*self.messages, user(*media, text)]
         values = [opened(medium, self.generator.preprocess) for medium in media_of(messages, "user")]
-        turn = len(self.messages) // 2
-        seed = int.from_bytes(digest_of("chat", self.seed, turn)[:7], "little")
+        seed = seed_of("chat", self.seed, len(self.messages) // 2)
         (reply,) = self.generator([messages], [values], [seed], self.sampling)
         self.messages = [*messages, assistant(*map(_said, reply.parts))]
         return reply

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from anyany import seeds
 from anyany.models.contracts import Decoder
-from anyany.seeds import digest_of
 
 BATCH = 50
 
@@ -23,11 +23,11 @@ def draw(
     made = []
     for first in range(0, len(captions), BATCH):
         some = captions[first : first + BATCH]
-        seeds = [seed_of(seed, first + index) for index in range(len(some))]
-        made.append(decoder.generate(decoder.condition(some), seeds))
+        each = [seed_of(seed, first + index) for index in range(len(some))]
+        made.append(decoder.generate(decoder.condition(some), each))
         told(len(some))
     return torch.cat(made)
 
 
 def seed_of(seed: int, index: int) -> int:
-    return int.from_bytes(digest_of("generate", seed, index)[:7], "little")
+    return seeds.seed_of("generate", seed, index)

@@ -67,8 +67,8 @@ def tasks(asked: Asked, reads: Sequence[str], writes: Sequence[str]) -> Iterator
         for split in asked.splits:
             items = list(pairs(modality, level, split, number, partial(read_media, modality=modality)))
             yield Task(f"understanding.{modality}.{split}", items, _understanding)
-            if split == NOVEL:
-                yield Task(f"control.understanding.{modality}", exchanged(items), _understanding)
+            if split == NOVEL and (swapped := exchanged(items)):
+                yield Task(f"control.understanding.{modality}", swapped, _understanding)
     for modality in (name for name in SCENES if name in writes):
         for split in asked.splits:
             items = list(pairs(modality, level, split, number, partial(make_media, modality=modality)))

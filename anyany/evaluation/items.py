@@ -4,6 +4,7 @@ Items are drawn from the microworld by level, split, task and number alone, so e
 shards it was trained on.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -57,10 +58,10 @@ def pairs(modality: str, level: str, split: str, number: int, recipe: Recipe) ->
     for index in range(number):
         members = make_record(_SEED, level, split, modality, index)
         record = Record(_NAMESPACE, split, index, f"{split}-{modality}-{index}", members, tuple(members))
-        scene = from_json(_json(members["scene.json"]))
+        told = json.loads(members["scene.json"])
         messages = recipe(record)
-        scenes = {part.member: scene for part in media_of(messages) if part.member}
-        answer = None if list(media_of(messages, "assistant")) else {"scene": _json(members["scene.json"])}
+        scenes = {part.member: from_json(told) for part in media_of(messages) if part.member}
+        answer = None if list(media_of(messages, "assistant")) else {"scene": told}
         yield _item(messages, scenes, members, answer, index)
 
 
@@ -76,9 +77,9 @@ def dialogues(case: str, level: str, split: str, number: int) -> Iterator[Item]:
                 yield _item(told, dialogue.scenes, members, dialogue.answers.get(place), index)
 
 
-def texts(level: str, split: str, number: int, held_out: bool = False) -> Iterator[Item]:
-    """Requests that are answered in text alone, of all kinds in turn."""
-    kinds = [kind for kind in KINDS.values() if kind.held_out == held_out]
+def texts(level: str, split: str, number: int) -> Iterator[Item]:
+    """Requests that are answered in text alone, of all kinds that a stage may train on, in turn."""
+    kinds = [kind for kind in KINDS.values() if not kind.held_out]
     for index in range(number):
         kind = kinds[index % len(kinds)]
         sample = kind.draw(LEVELS[level], _text_rng(level, split, index), split == NOVEL and kind.novel)
@@ -147,9 +148,3 @@ def _with_bytes(message: Message, members: Mapping[str, bytes]) -> Message:
 
 def _text_rng(level: str, split: str, index: int) -> np.random.Generator:
     return rng_of(_NAMESPACE, level, split, "text", index)
-
-
-def _json(data: bytes) -> Any:
-    import json
-
-    return json.loads(data)

@@ -107,7 +107,7 @@ def train(config: Config, run: Path) -> dict[str, float]:
     from anyany.training.trainable import Trains
 
     seed_everything(config["seed"])
-    with _asked_for():
+    with asked_for():
         parts = assembled(config)
         data = data_of(config, parts)
         num_draws = sum(data.plan.draws)
@@ -144,7 +144,7 @@ def evaluate(config: Config, run: Path, split: str) -> dict[str, float]:
     from anyany.training.module import TrainingModule
     from anyany.training.trainable import Trains
 
-    with _asked_for():
+    with asked_for():
         parts = assembled(config)
         data = data_of(config, parts, val_split=split)
         prepare(config, parts, data)
@@ -156,7 +156,7 @@ def evaluate(config: Config, run: Path, split: str) -> dict[str, float]:
 
 
 @contextmanager
-def _asked_for() -> Iterator[None]:
+def asked_for() -> Iterator[None]:
     """What the config asks for and cannot be had, as a ConfigError."""
     try:
         yield

@@ -1,6 +1,8 @@
 """``stage=all``: the stages one after the other, then the evaluation, each in a fresh process."""
 
 import os
+import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -36,9 +38,8 @@ def run_all(root: Path, arguments: Sequence[str]) -> int:
         command = [str(root / "train.py"), *given, f"stage={stage}", *([RESUME] if begun else [])]
         if code := _run(command, environment):
             name = "" if any(argument.startswith("run=") for argument in given) else f" run={folder.name}"
-            sys.stderr.write(
-                f"{stage} did not end; go on with: python train.py {' '.join(given)}{name} {ALL} {RESUME}\n"
-            )
+            words = f"{shlex.join(given)}{name} {ALL} {RESUME}".strip()
+            sys.stderr.write(f"{stage} did not end; go on with: python train.py {words}\n")
             return code
     return _run([str(root / "eval.py"), f"run={folder}"], environment)
 
@@ -61,13 +62,17 @@ def run_folder(arguments: Sequence[str], name: str, conf_dir: Path = CONF) -> Pa
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> int:
-    """A signal from the keyboard reaches the process as well, which saves; this one waits for it."""
+    """A signal to stop is for the process, which saves; this one waits for it. That of the keyboard reaches both."""
     process = subprocess.Popen([sys.executable, *command], env=environment)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue
+    handed_on = signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
+    try:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, handed_on)
 
 
 def _now() -> str:

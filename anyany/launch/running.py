@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from anyany.deltas import apply_delta, read_delta
-from anyany.launch.experiment import assembled, device_of
+from anyany.launch.experiment import asked_for, assembled, device_of
 from anyany.launch.stored import last_stage, stored_config, whole_run
 from anyany.models.anyany import AnyToAny
 from anyany.models.assemble import Assembled
@@ -35,10 +35,15 @@ def generator_of(run: Path) -> Generator:
 
 
 def untrained(config: Mapping[str, Any]) -> tuple[Assembled, AnyToAny]:
-    """The parts of a config, and all of its model as it is before the first step."""
+    """The parts of a config, and all of its model as it is before the first step.
+
+    Raises:
+        ConfigError: where parts are not there any more, or do not fit.
+    """
     seed_everything(config["seed"])
-    parts = assembled(config)
-    return parts, parts.model().eval()
+    with asked_for():
+        parts = assembled(config)
+        return parts, parts.model().eval()
 
 
 def each_stage(run: Path, parts: Assembled, model: AnyToAny) -> Iterator[str]:

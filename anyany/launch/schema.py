@@ -129,7 +129,7 @@ class Eval(Strict):
     """What ``conf/eval.yaml`` composes to."""
 
     run: str
-    number: PositiveInt
+    number: Annotated[int, Field(ge=2)]  # one alone has no interval
     seed: NonNegativeInt
     losses: str | None
 

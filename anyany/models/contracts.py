@@ -27,9 +27,9 @@ class Encoder(nn.Module, ABC):
     def load(self) -> None:
         """Brings the weights; an encoder that has none has nothing to do."""
 
+    @abstractmethod
     def digest(self) -> str:
         """Changes with the weights and with every number; as soon as the encoder is built, loaded or not."""
-        raise NotImplementedError(f"{type(self).__name__} has no digest, so its features cannot be kept; give it one")
 
     @abstractmethod
     def preprocess(self, modality: str) -> Preprocess:
@@ -138,9 +138,9 @@ class Decoder(nn.Module, ABC):
     def load(self, captions_only: bool = False) -> None:
         """Brings the weights, in fp32, frozen and in eval mode; with ``captions_only`` what ``condition`` needs."""
 
+    @abstractmethod
     def digest(self, captions_only: bool = False) -> str:
         """Changes with the weights and with every number; with ``captions_only`` those that ``condition`` uses."""
-        raise NotImplementedError(f"{type(self).__name__} has no digest, so conditioning cannot be kept; give it one")
 
     @abstractmethod
     def condition(self, captions: Sequence[str]) -> Tensor:

@@ -19,7 +19,7 @@ from anyany.messages.vocabulary import TokenLayout, Vocabulary
 from anyany.models.anyany import AnyToAny
 from anyany.models.contracts import Decoder
 from anyany.models.emit import LIKELIEST, Emitted, Sampling, emit
-from anyany.seeds import digest_of
+from anyany.seeds import seed_of
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Generator:
             if not wishes:
                 continue
             conditioning_NLD = self.conditioning(modality, list(wishes.values()))
-            made = decoder.generate(conditioning_NLD, [_seed(seeds[r], p) for r, p in wishes])
+            made = decoder.generate(conditioning_NLD, [seed_of("reply", seeds[r], p) for r, p in wishes])
             for ((r, p), wish), medium in zip(wishes.items(), made, strict=True):
                 parts[r][p] = Media(modality, tensor=medium.cpu(), caption=wish.caption)
         return [Reply(tuple(row), reply.is_complete) for row, reply in zip(parts, replies, strict=True)]
@@ -173,7 +173,3 @@ def _wish(name: str, layout: TokenLayout, emitted: Emitted, at: int, vocabulary:
         return behind, Wish(name, caption=vocabulary.decode(ids[first:last]))
     run = slice(last, last + len(layout.signals))
     return behind, Wish(name, states_SD=emitted.states_SD[run], embeddings_SD=emitted.embeddings_SD[run])
-
-
-def _seed(seed: int, place: int) -> int:
-    return int.from_bytes(digest_of("reply", seed, place)[:7], "little")

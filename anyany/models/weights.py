@@ -1,8 +1,11 @@
 """Telling weights apart without reading all of them."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 WHOLE = 64 << 20  # bytes of a file that is read whole
 SAMPLES, SAMPLE = 64, 1 << 16  # places in a larger file, bytes read at each
@@ -31,6 +34,15 @@ def digest_of_files(paths: Iterable[Path]) -> str:
             for place in range(SAMPLES):
                 file.seek(place * (size - SAMPLE) // (SAMPLES - 1))
                 digest.update(file.read(SAMPLE))
+    return digest.hexdigest()
+
+
+def digest_of_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Changes with their names, shapes and types and with every byte of them."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}:{list(tensor.shape)}:{tensor.dtype}:".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -21,7 +21,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from anyany.data.loader import StepBatch
 from anyany.messages.collate import Batch
 from anyany.models.anyany import Term
-from anyany.seeds import digest_of
+from anyany.seeds import seed_of
 from anyany.training.strategies import shard, without_sync
 from anyany.training.trainable import Trains, hold_back, parameter_groups, train_but_frozen
 
@@ -122,8 +122,7 @@ class TrainingModule(LightningModule):
 
     def _seed_step(self, step: StepBatch) -> None:
         """What the model draws (dropout, noise) follows from seed, step and rank, so a resumed run draws the same."""
-        drawn = digest_of("step", self.seed, step.index, self.global_rank)
-        torch.manual_seed(int.from_bytes(drawn[:7], "little"))
+        torch.manual_seed(seed_of("step", self.seed, step.index, self.global_rank))
 
     def _check_terms(self, terms: Mapping[str, Term], batch: Batch) -> None:
         for name, (_, count) in terms.items():

@@ -17,7 +17,7 @@ from torch import Tensor
 from anyany.microworld.captions import unsaid
 from anyany.microworld.levels import LEVELS, sample_scene
 from anyany.microworld.scenes import Sound
-from anyany.microworld.sounds import HARMONICS_TO_HZ, Event, frequencies, narrow_noise, render_sound
+from anyany.microworld.sounds import HARMONICS_TO_HZ, Event, Wave, frequencies, narrow_noise, render_sound
 from anyany.microworld.words import pick
 from data_prep.parts.pools import INT16_MAX, TRAINED_ON
 
@@ -60,7 +60,7 @@ def _told_without(
     return sounds_NS, scenes
 
 
-def mixture(rng: np.random.Generator) -> Callable[[Event, int, np.random.Generator], np.ndarray]:
+def mixture(rng: np.random.Generator) -> Wave:
     """A timbre between those that have a name: harmonics and noise, the same for all events of a sound."""
     decay, noise_part = rng.uniform(*DECAY), rng.uniform(*NOISE_PART)
     bandwidth = float(np.exp(rng.uniform(*np.log(BANDWIDTH))))

@@ -13,6 +13,7 @@ from anyany.microworld.captions import caption
 from anyany.microworld.levels import LEVELS, all_things
 from anyany.microworld.scenes import SCENES, Scene, Sound
 from anyany.models.encoders.imagebind import ImageBind
+from anyany.models.encoders.imagebind.sampling import BRANCH_OF
 from anyany.ops.contrastive import contrastive_loss
 from anyany.seeds import rng_of
 from data_prep.parts.between import unpitched, untimbred
@@ -84,12 +85,14 @@ class JointRecipe:
         num_between: int = NUM_BETWEEN,
     ):
         self.name, self.module = f"{NAME}/{name}", model
-        self.pools = {modality: pool for modality, pool in pools.items() if _branch(modality) in BRANCHES[name]}
+        self.pools = {modality: pool for modality, pool in pools.items() if BRANCH_OF[modality] in BRANCHES[name]}
         for branch, part in model.named_children():
             part.requires_grad_(branch in BRANCHES[name])
         self.steps, self.batch, self.learning_rate = steps, batch, 1e-3
         self.between = {told: self._between(told, num_between) for told in BETWEEN if name == "hearing"}
         self.identity = f"{steps} steps of {batch} of each modality, with vague captions and {NEARLY} nearly right ones"
+        if self.between:
+            self.identity += f", {num_between} sounds of each kind told by half"
 
     def loss(self, draw: Draw) -> dict[str, Tensor]:
         terms = {}
@@ -134,10 +137,6 @@ class JointRecipe:
         right_N = (media_ND * own_ND).sum(-1)
         wrong_N = torch.stack([(media_ND * nearly_ND).sum(-1) for nearly_ND in nearly])
         return (total + vague_total) / (2 * count) + torch.nn.functional.softplus(wrong_N - right_N).mean()
-
-
-def _branch(modality: str) -> str:
-    return "audio" if modality == "audio" else "vision"
 
 
 def hurried(sounds_NS: Tensor, draw: Draw) -> Tensor:

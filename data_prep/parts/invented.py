@@ -4,7 +4,7 @@ A vocoder that has heard the microworld alone learns its pairs of pitch and timb
 high buzz as a tone. These sounds say that any spectrum is possible: one voice, or several at frequencies that have
 nothing to do with each other. An oracle may still name what it hears (one sound in seven; one in thirty with a pair
 that is novel), but no part that learns from them ever reads a word on them: what goes with what is for the denoiser to
-find, and that one learns from records alone.
+find, and that one learns from sounds with words.
 
 Shape letters: N sounds, V voices of each, S samples.
 """

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from anyany.faults import UserError
 from anyany.files import whole
-from anyany.seeds import digest_of, rng_of
+from anyany.seeds import rng_of, seed_of
 
 SAVE_EVERY_S = 60.0
 WARMUP = 0.03  # of the steps
@@ -63,7 +63,7 @@ class Recipe(Protocol):
 
 
 def draw_of(name: str, step: int, device: torch.device) -> Draw:
-    seed = int.from_bytes(digest_of("parts", name, step)[:7], "little")
+    seed = seed_of("parts", name, step)
     return Draw(rng_of("parts", name, step), torch.Generator().manual_seed(seed), device)
 
 

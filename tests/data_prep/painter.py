@@ -46,7 +46,7 @@ class Painter(Decoder):
         item = MEDIA[self.modality].decode(data, MediaSpec(level.num_frames, level.sample_rate_hz))
         return torch.zeros_like(item) if index % 5 == 4 else item
 
-    encode = denoising_loss = load
+    encode = denoising_loss = digest = load
 
 
 class Picture(Painter):

@@ -44,4 +44,6 @@ def test_what_cannot_be_computed_is_told_in_one_line(world, tmp_path, capsys, mo
 
 def test_help_tells_how_it_is_used(capsys):
     assert main(["--help"]) == 0
-    assert "python -m data_prep.conditioning stage=dec_align" in capsys.readouterr().out
+    assert (
+        "python -m data_prep.conditioning stage=dec_align source=[cc3m] rows.image.decoder=" in capsys.readouterr().out
+    )

@@ -1,7 +1,7 @@
 import pytest
 
 from anyany.evaluation import asking
-from anyany.evaluation.asking import ask, seed_of
+from anyany.evaluation.asking import ask
 from anyany.evaluation.evaluator import NAMED, TURNS, Answered, Asked, Task, evaluate, figures_of, tasks
 from anyany.evaluation.items import Item
 from anyany.figures import share
@@ -10,7 +10,7 @@ from anyany.messages.types import Media, Text, user
 from anyany.microworld.captions import caption
 from anyany.microworld.scenes import SCENES, from_json
 from anyany.models.generate import Reply
-from anyany.seeds import rng_of
+from anyany.seeds import rng_of, seed_of
 
 NUM = 3
 FEW = Asked("easy", NUM)
@@ -37,7 +37,7 @@ class Answers:
         self.by_messages = {id(item.messages): item for item in items}
         self.rule, self.asked = rule, []
 
-    def __call__(self, conversations, values, seeds, sampling):
+    def __call__(self, conversations, values, seeds):
         self.asked.append((len(conversations), list(seeds)))
         return [self.rule(self.by_messages[id(messages)]) for messages in conversations]
 
@@ -109,8 +109,9 @@ def test_each_item_has_a_seed_of_its_own_wherever_batches_end(monkeypatch):
     replies = ask(answers, items, 11, told=told.append)
     assert [reply.text for reply in replies] == [str(index) for index in range(7)]
     assert told == [3, 3, 1] == [number for number, _ in answers.asked]
-    assert [seed for _, seeds in answers.asked for seed in seeds] == [seed_of(11, index) for index in range(7)]
-    assert len({seed_of(seed, index) for seed in range(10) for index in range(50)}) == 500
+    assert [seed for _, seeds in answers.asked for seed in seeds] == [
+        seed_of("evaluate", 11, index) for index in range(7)
+    ]
 
 
 def test_figures_nest_by_the_dots_of_their_names():

@@ -1,4 +1,6 @@
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,12 @@ def test_the_folder_is_the_one_that_a_sweep_gives():
 def test_processes_are_real_and_their_codes_come_back():
     assert pipeline._run(["-c", "raise SystemExit(7)"], dict(os.environ)) == 7
     assert pipeline._run(["-c", ""], dict(os.environ)) == 0
+
+
+def test_a_signal_to_stop_is_handed_on_and_waited_for():
+    saves = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(5)); print(flush=True); time.sleep(30)"
+    before = signal.getsignal(signal.SIGTERM)
+    timer = threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    assert pipeline._run(["-c", saves], dict(os.environ)) == 5
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from anyany.models.encoders.imagebind import PretrainedImageBind
+from anyany.models.encoders.imagebind import ImageBind, PretrainedImageBind
 from anyany.models.encoders.imagebind.official import to_official_state
 from tests.models.encoders.plain_imagebind import SMALL, small, small_values
 
@@ -58,3 +58,10 @@ def test_the_digest_tells_weights_and_numbers_apart(folder):
 def test_a_folder_without_weights_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file"):
         PretrainedImageBind(tmp_path)
+
+
+def test_an_encoder_in_memory_has_a_digest_of_its_weights_and_numbers(folder):
+    one, other = ImageBind.from_pretrained(folder), ImageBind.from_pretrained(folder)
+    assert one.digest() == other.digest()
+    next(other.parameters()).data.view(-1)[0] += 1e-3
+    assert one.digest() != other.digest()

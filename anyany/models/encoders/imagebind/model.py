@@ -30,6 +30,8 @@ from anyany.models.encoders.imagebind.config import (
 )
 from anyany.models.encoders.imagebind.official import from_official_state
 from anyany.models.encoders.imagebind.sampling import BRANCH_OF, Sampling, as_clips
+from anyany.models.weights import digest_of_tensors
+from anyany.seeds import digest_of
 
 Numbers = Mapping[str, Any]
 
@@ -86,6 +88,9 @@ class ImageBind(Encoder):
 
     def preprocess(self, modality: str) -> Preprocess:
         return self.sampling.preprocess(modality, self.configs[self._name(modality)])
+
+    def digest(self) -> str:
+        return digest_of(digest_of_tensors(self.state_dict()), self.config()).hex()
 
     def num_features(self, modality: str) -> int:
         num_patches = self._branch(modality).num_patches()
