@@ -18,6 +18,7 @@ from anyany.models.decoders.audioldm import AudioLDM
 from anyany.seeds import rng_of
 from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
 from data_prep.parts.between import unpitched
+from data_prep.parts.clap import TextRecipe
 from data_prep.parts.clip import scheduler
 from data_prep.parts.decoders import begun, measured, save
 from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
@@ -41,8 +42,9 @@ RECIPE = {
     "vocoder": "log-mel spectrograms to sound: records, varied in speed and mixed, sounds of any pitch, and invented "
     "ones; spectra at several resolutions, no adversary",
     "vae": "100 x 64 log-mel spectrograms of the same sounds to 25 x 16 x 8 latents",
-    "unet": "the denoiser and its CLAP text encoder together, from nothing; v-prediction, captions drawn anew; a third "
-    "of the sounds have any pitch and are told without it, so that novel pairs are heard but never named",
+    "clap": "the text encoder: a linear layer reads from its embedding each attribute, or that it is not said",
+    "unet": "the denoiser, the text encoder frozen; v-prediction, captions drawn anew; a third of the sounds have any "
+    "pitch and are told without it, so that novel pairs are heard but never named",
 }
 
 
@@ -53,6 +55,7 @@ def train(job: Job) -> float:
     set_range(decoder.vocoder, spectrograms(decoder, pool, range(200)))
     seconds = job.run(VocoderRecipe(f"{NAME}/vocoder", decoder, pool))
     seconds += job.run(autoencoder_recipe(decoder, pool))
+    seconds += job.run(TextRecipe(f"{NAME}/clap", decoder, steps=1500, batch=96))
     set_scaling(decoder.vae, spectrograms(decoder, pool, range(500)).unsqueeze(1).to(job.device))
     seconds += job.run(denoiser_recipe(decoder, pool))
     save(decoder, job.out / NAME)
@@ -81,6 +84,8 @@ def make(folder: Path) -> None:
         projection_class_embeddings_input_dim=CLAP_WIDTH,
         class_embeddings_concat=True,
     )
+    with torch.no_grad():  # a value of a normalised embedding is about CLAP_WIDTH ** -0.5, and would hardly be seen
+        unet.class_embedding.weight.mul_(CLAP_WIDTH**0.5)
     pipeline = AudioLDMPipeline(
         vae=autoencoder(),
         text_encoder=text_encoder(tokenizer),
@@ -167,4 +172,5 @@ def denoiser_recipe(decoder: AudioLDM, pool: Pool, steps: int = 6000, batch: int
     more = encode_all(decoder.vae, lambda i: _spectrograms(decoder, more_NS[i]).unsqueeze(1), len(more_NS))
     mean, std = (torch.cat(pair) for pair in zip(records, more, strict=True))
     latents = Latents(mean, std, [*pool.scenes, *more_scenes])
-    return DiffusionRecipe(f"{NAME}/unet", decoder, latents, f"{steps} steps of {batch}", steps, batch)
+    told = f"{steps} steps of {batch}, the text encoder frozen"
+    return DiffusionRecipe(f"{NAME}/unet", decoder, latents, told, steps, batch, networks=("unet",))

@@ -1,4 +1,4 @@
-"""Training a denoiser and the text encoder that conditions it, on latents of captioned media.
+"""Training a denoiser, alone or with the text encoder that conditions it, on latents of captioned media.
 
 Shape letters: N items; Z... is a latent's shape.
 """
@@ -42,12 +42,12 @@ class DiffusionRecipe:
 
     def __init__(
         self, name: str, decoder: LatentDiffusion, latents: Latents, identity: str, steps: int, batch: int = 64,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 1e-3, networks: Sequence[str] = ("unet", "text_encoder"),
     ):  # fmt: skip
         self.name, self.identity = name, f"{identity} on latents of {latents}"
         self.steps, self.batch, self.learning_rate = steps, batch, learning_rate
         self.decoder, self.latents = decoder, latents
-        self.module = nn.ModuleDict({"unet": decoder.unet, "text_encoder": decoder.text_encoder}).requires_grad_(True)
+        self.module = nn.ModuleDict({name: getattr(decoder, name) for name in networks}).requires_grad_(True)
 
     def loss(self, draw: Draw) -> dict[str, Tensor]:
         latents, scenes = self.latents.draw(draw, self.batch)

@@ -14,6 +14,7 @@ from anyany.models.decoders.stable_diffusion import StableDiffusion
 from anyany.models.decoders.zeroscope import ZeroScope
 from anyany.models.encoders.imagebind import ImageBind
 from data_prep.parts import PARTS, audioldm, imagebind, llama, stable_diffusion, zeroscope
+from data_prep.parts.clap import TextRecipe
 from data_prep.parts.pools import Pool, pool
 from data_prep.parts.training import Recipe, Training
 from data_prep.parts.vocoder import VocoderRecipe
@@ -50,6 +51,10 @@ def _vocoder(work: Path) -> Recipe:
     return VocoderRecipe("audioldm/vocoder", _loaded(AudioLDM, "audioldm"), _pool(work, "audio"), STEPS, BATCH)  # type: ignore[arg-type]
 
 
+def _clap(work: Path) -> Recipe:
+    return TextRecipe("audioldm/clap", _loaded(AudioLDM, "audioldm"), STEPS, BATCH)  # type: ignore[arg-type]
+
+
 SERIES: dict[str, Callable[[Path], Recipe]] = {
     **{f"llama/{name}": partial(_llama, name=name) for name in llama.STEPS},
     **{f"imagebind/{name}": partial(_imagebind, name=name) for name in imagebind.STEPS},
@@ -60,6 +65,7 @@ for kind, part in ((StableDiffusion, stable_diffusion), (ZeroScope, zeroscope), 
             _loaded(kind, name), _pool(work, kind.modality), STEPS, BATCH
         )
 SERIES["audioldm/vocoder"] = _vocoder
+SERIES["audioldm/clap"] = _clap
 
 
 def shipped() -> list[str]:

@@ -21,7 +21,7 @@ PARTS = {
         "patches": lambda: Patches(image_px=16, sound_s=0.2),
         "fine": lambda: Patches(image_px=16, patch_px=16),
     },
-    "input_projector": {"linear": lambda **dims: LinearProjector(**dims, num_rows=3)},
+    "input_projector": {"linear": lambda **dims: LinearProjector(**dims, num_pooled=3)},
     "connection": {"signal": SignalConnection, "text": TextConnection},
     "output_projector": {"transformer": partial(TransformerProjector, hidden_dim=16, num_heads=2, num_layers=1)},
     "decoder": {

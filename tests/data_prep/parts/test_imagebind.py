@@ -1,3 +1,4 @@
+import math
 from dataclasses import fields
 
 import pytest
@@ -199,6 +200,30 @@ def test_a_few_steps_bring_the_loss_down(small, pools, starts, tmp_path):
     run = Training(JointRecipe(small, pools, "model", 12, batch=8), tmp_path, CPU)
     losses = [sum(run.one_step().values()) for _ in range(12)]
     assert min(losses[-3:]) < losses[0]
+
+
+def test_reading_asks_media_and_all_captions_for_each_attribute(small, pools, starts):
+    """Before the first step each value is as likely as any other: a term is the sum of the logarithms of their numbers.
+
+    A scene of ``easy`` leaves size, place, speed, length and glide unsaid, one of ``standard`` does not.
+    """
+    small.tokenizer_json = ImageBind.from_pretrained(starts / "imagebind").tokenizer_json
+    recipe = JointRecipe(small, pools, "reading", 1500, batch=8, num_between=5)
+    terms = recipe.loss(draw_of("toy", 0, CPU))
+    plain = JointRecipe(small, pools, "hearing", 1500, batch=8, num_between=5).loss(draw_of("toy", 0, CPU))
+    assert list(terms) == [
+        *(name for modality in SCENES for name in (modality, f"{modality} read")), "timbre alone", "pitch alone"
+    ]  # fmt: skip
+    log = {name: math.log(len(values)) for name, values in VALUES.items()}
+    pictures = log["number"] + log["color"] + log["shape"]
+    assert terms["image read"].item() == pytest.approx(pictures + log["size"] + log["place"], rel=1e-5)
+    assert plain.keys() < terms.keys()
+    trained = {n.partition(".")[0] for n, parameter in small.named_parameters() if parameter.requires_grad}
+    assert trained == {"audio"}  # of the last recipe that was made
+    recipe = JointRecipe(small, pools, "reading", 1500, batch=8, num_between=5)
+    trained = {n.partition(".")[0] for n, parameter in small.named_parameters() if parameter.requires_grad}
+    assert trained == {"vision", "audio", "text"}
+    assert all(parameter.requires_grad for parameter in recipe.readers.parameters())
 
 
 @pytest.mark.parametrize(("told", "without"), [("timbre", "pitch"), ("pitch", "timbre")])

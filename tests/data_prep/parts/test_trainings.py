@@ -22,16 +22,17 @@ RECIPES = {
     "zeroscope": {"autoencoder_recipe": {"batch": 2}, "denoiser_recipe": {"batch": 2}},
     "audioldm": {
         "VocoderRecipe": {"batch": 2, "frames": 16},
+        "TextRecipe": {"batch": 2},
         "autoencoder_recipe": {"batch": 2},
         "denoiser_recipe": {"batch": 2},
     },
 }
 STATES = {
     "llama": ["asking", "model"],
-    "imagebind": ["hearing", "model"],
+    "imagebind": ["hearing", "model", "reading"],
     "stable_diffusion": ["unet", "vae"],
     "zeroscope": ["unet", "vae"],
-    "audioldm": ["unet", "vae", "vocoder"],
+    "audioldm": ["clap", "unet", "vae", "vocoder"],
 }
 
 
