@@ -47,6 +47,7 @@ class DiffusionRecipe:
         self.name, self.identity = name, f"{identity} on latents of {latents}"
         self.steps, self.batch, self.learning_rate = steps, batch, learning_rate
         self.decoder, self.latents = decoder, latents
+        decoder.requires_grad_(False)  # a text encoder that is not trained needs no gradient
         self.module = nn.ModuleDict({name: getattr(decoder, name) for name in networks}).requires_grad_(True)
 
     def loss(self, draw: Draw) -> dict[str, Tensor]:

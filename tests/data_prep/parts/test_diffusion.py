@@ -90,11 +90,13 @@ def test_the_loss_is_the_decoders_own(decoder, latents, monkeypatch):
 
 @pytest.mark.parametrize("networks", [("unet",), ("unet", "text_encoder")])
 def test_what_is_not_named_is_not_trained(decoder, latents, tmp_path, networks):
+    decoder.requires_grad_(True)
     before = {name: parameter.clone() for name, parameter in decoder.named_parameters()}
     run = Training(DiffusionRecipe("toy/unet", decoder, latents, "toy", 5, batch=2, networks=networks), tmp_path, CPU)
     run.one_step()
     run.one_step()  # the first has a learning rate of nearly nothing
-    after = decoder.named_parameters()
+    after = list(decoder.named_parameters())
+    assert {n.partition(".")[0] for n, p in after if p.grad is not None} == set(networks)
     assert {n.partition(".")[0] for n, p in after if not torch.equal(p, before[n])} == set(networks)
 
 

@@ -76,5 +76,4 @@ def test_the_text_encoder_learns_to_tell_captions_apart(decoder, tmp_path):
     run = Training(TextRecipe("toy/clap", decoder, 60, batch=32), tmp_path, CPU)
     losses = [run.one_step()["reading"] for _ in range(60)]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
-    assert sorted(name for name, p in decoder.named_parameters() if p.grad is not None)
     assert {name.partition(".")[0] for name, p in decoder.named_parameters() if p.grad is not None} == {"text_encoder"}
