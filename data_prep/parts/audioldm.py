@@ -55,7 +55,7 @@ def train(job: Job) -> float:
     set_range(decoder.vocoder, spectrograms(decoder, pool, range(200)))
     seconds = job.run(VocoderRecipe(f"{NAME}/vocoder", decoder, pool))
     seconds += job.run(autoencoder_recipe(decoder, pool))
-    seconds += job.run(TextRecipe(f"{NAME}/clap", decoder, steps=1500, batch=96))
+    seconds += job.run(TextRecipe(f"{NAME}/clap", decoder))
     set_scaling(decoder.vae, spectrograms(decoder, pool, range(500)).unsqueeze(1).to(job.device))
     seconds += job.run(denoiser_recipe(decoder, pool))
     save(decoder, job.out / NAME)

@@ -23,7 +23,7 @@ class TextRecipe:
 
     learning_rate = 1e-3
 
-    def __init__(self, name: str, decoder: AudioLDM, steps: int, batch: int):
+    def __init__(self, name: str, decoder: AudioLDM, steps: int = 1500, batch: int = 96):
         self.name, self.identity = name, f"{steps} steps of {batch}, attributes read linearly"
         self.steps, self.batch, self.decoder = steps, batch, decoder
         names, width = ("number", *SAID[decoder.modality]), decoder.text_encoder.config.projection_dim
