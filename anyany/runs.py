@@ -9,6 +9,7 @@ from pathlib import Path
 from anyany.faults import UserError
 
 CHECKPOINTS, LEDGER, CONFIG, LOCK, COST = "checkpoints", "ledger", "config.yaml", "lock", "cost.json"
+SAMPLES = "samples"  # what a model made while it was trained
 STAGES = ("enc_align", "dec_align", "instruct")
 DELTAS = "deltas"
 _STEP = re.compile(r"step=(\d+)\.ckpt$")

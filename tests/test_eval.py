@@ -31,7 +31,7 @@ def run(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "default" / "first_run"
     folder.mkdir(parents=True)
     data = Path(eval_script.__file__).parent / "tests" / "no_such_folder"
-    config = composed([f"paths.data={data}", f"paths.cache={tmp_path}/cache"])
+    config = composed(["experiment=from_scratch", f"paths.data={data}", f"paths.cache={tmp_path}/cache"])
     OmegaConf.save(OmegaConf.create(config), folder / CONFIG)
     return folder
 

@@ -33,7 +33,7 @@ def start(monkeypatch, *arguments):
 
 
 def test_training_gets_a_plain_checked_config_and_the_folder_of_the_run(called, monkeypatch, tmp_path):
-    start(monkeypatch, "run=one", "stage.max_steps=7", "objective=val/text", "encoder.num_frames=4")
+    start(monkeypatch, "run=one", "stage.max_steps=7", "objective=val/text", "encoder=patches", "encoder.num_frames=4")
     config, run_dir = called[0]
     assert run_dir.resolve() == tmp_path / "outputs" / "default" / "one" / "enc_align"
     assert (type(config), type(config["rows"]["image"]), config["stage"]["max_steps"]) == (dict, dict, 7)
@@ -44,7 +44,7 @@ def test_training_gets_a_plain_checked_config_and_the_folder_of_the_run(called, 
 
 def test_a_fault_that_only_the_target_knows_ends_without_a_traceback(called, monkeypatch):
     with pytest.raises(SystemExit, match=r"encoder\.patch_px: found 'four'; give a valid integer"):
-        start(monkeypatch, "encoder.patch_px=four")
+        start(monkeypatch, "encoder=patches", "encoder.patch_px=four")
     assert called == []
 
 

@@ -76,14 +76,16 @@ def shown(args: argparse.Namespace) -> "Iterator[Media]":
 
 def told(reply: "Reply", rates_hz: Mapping[str, float], out: Path) -> Iterator[str]:
     """The reply part by part; media are written, and the line says where."""
-    from anyany.chat.media import written
+    from anyany.media.written import written
     from anyany.messages.types import Media, Text
 
     for number, part in enumerate(reply.parts):
         if isinstance(part, Text):
             yield part.text.strip()
         elif isinstance(part, Media):
-            yield f"{part.modality}: {written(part, rates_hz[part.modality], out, number)}"
+            assert part.tensor is not None, "a decoder makes tensors"
+            path = written(part.modality, part.tensor, rates_hz[part.modality], out, number)
+            yield f"{part.modality}: {path}"
         else:
             yield f"{part.modality}: asked for, but the run has no decoder for it"
     if not reply.is_complete:

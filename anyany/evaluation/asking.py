@@ -1,6 +1,8 @@
-"""Asking a model: items to replies, in batches."""
+"""Asking a model: items to replies, in batches that one process answers after the other, or several side by side."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 from anyany.evaluation.items import Item
 from anyany.messages.types import media_of
@@ -8,24 +10,46 @@ from anyany.models.generate import Generator, Reply, opened
 from anyany.seeds import seed_of
 
 BATCH = 50
+Job = Callable[[Generator], Any]  # can be pickled
+Each = Callable[[Sequence[Job]], Iterable[Any]]  # what every job gives, in order
+
+
+def here(generator: Generator) -> Each:
+    """Does jobs in this process."""
+    return lambda jobs: (job(generator) for job in jobs)
 
 
 def ask(
-    generator: Generator,
-    items: Sequence[Item],
+    each: Each,
+    every: Sequence[Sequence[Item]],
     seed: int = 0,
     told: Callable[[int], None] = lambda number: None,
-) -> list[Reply]:
-    """The likeliest reply to each item; what it draws has a seed of its own.
+) -> Iterator[list[Reply]]:
+    """The likeliest reply to each item, list by list; what an item draws has a seed of its own in its list.
 
     Args:
         told: is told after each batch how many items it held.
     """
-    replies: list[Reply] = []
+    jobs = [list(_jobs(items, seed)) for items in every]
+    batches = iter(each([job for some in jobs for job in some]))  # at once, so that no process waits for a list's end
+    for some in jobs:
+        replies: list[Reply] = []
+        for _ in some:
+            replies += (batch := next(batches))
+            told(len(batch))
+        yield replies
+
+
+def _jobs(items: Sequence[Item], seed: int) -> Iterator[Job]:
     for first in range(0, len(items), BATCH):
-        some = items[first : first + BATCH]
-        values = [[opened(medium, generator.preprocess) for medium in media_of(item.messages, "user")] for item in some]
-        seeds = [seed_of("evaluate", seed, first + index) for index in range(len(some))]
-        replies += generator([item.messages for item in some], values, seeds)
-        told(len(some))
-    return replies
+        yield partial(answered, items=items[first : first + BATCH], first=first, seed=seed)
+
+
+def answered(generator: Generator, items: Sequence[Item], first: int, seed: int) -> list[Reply]:
+    """
+    Args:
+        first: the number of the first item, from which seeds follow.
+    """
+    values = [[opened(medium, generator.preprocess) for medium in media_of(item.messages, "user")] for item in items]
+    seeds = [seed_of("evaluate", seed, first + index) for index in range(len(items))]
+    return generator([item.messages for item in items], values, seeds)

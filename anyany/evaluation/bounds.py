@@ -6,7 +6,7 @@ Both are the decoder's alone, so they are kept under its digest.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -27,43 +27,34 @@ def bounds(
     captions: Sequence[str],
     scenes: Sequence[Scene],
     cache: Path,
-    told: Callable[[int], None] = lambda number: None,
 ) -> Bounds:
     """Measured, or as it was measured before.
 
     Args:
         decoder: with all its weights.
-        told: is told after each batch how many media it held.
     """
     asked = [[caption, to_json(scene)] for caption, scene in zip(captions, scenes, strict=True)]
     path = cache / f"{decoder.modality}-{digest_of(decoder.digest(), json.dumps(asked)).hex()}.json"
     if path.is_file():
-        told(2 * len(captions))
         kept = json.loads(path.read_text())
         return {bound: {name: from_json(figure) for name, figure in named.items()} for bound, named in kept.items()}
-    found = {"ceiling": _ceiling(decoder, captions, scenes, told), "floor": _floor(decoder, captions, scenes, told)}
+    found = {"ceiling": _ceiling(decoder, captions, scenes), "floor": _floor(decoder, captions, scenes)}
     path.parent.mkdir(parents=True, exist_ok=True)
     plain = {bound: {name: figure.as_json() for name, figure in named.items()} for bound, named in found.items()}
     write_whole(path, json.dumps(plain, indent=1) + "\n")
     return found
 
 
-def _ceiling(
-    decoder: Decoder, captions: Sequence[str], scenes: Sequence[Scene], told: Callable[[int], None]
-) -> dict[str, Figure]:
-    drawn = draw(decoder, captions, told=told)
-    return shares(read_back(scenes, drawn))
+def _ceiling(decoder: Decoder, captions: Sequence[str], scenes: Sequence[Scene]) -> dict[str, Figure]:
+    return shares(read_back(scenes, draw(decoder, captions)))
 
 
 @torch.no_grad()
-def _floor(
-    decoder: Decoder, captions: Sequence[str], scenes: Sequence[Scene], told: Callable[[int], None]
-) -> dict[str, Figure]:
+def _floor(decoder: Decoder, captions: Sequence[str], scenes: Sequence[Scene]) -> dict[str, Figure]:
     mean_1LD = decoder.condition(captions).mean(0, keepdim=True)
     hits = []
     for first in range(0, len(scenes), BATCH):
         some = scenes[first : first + BATCH]
         seeds = [seed_of(0, first + index) for index in range(len(some))]
         hits += read_back(some, decoder.generate(mean_1LD.expand(len(some), -1, -1), seeds))
-        told(len(some))
     return shares(hits)

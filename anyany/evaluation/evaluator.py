@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from anyany.data.recipes import make_media, read_media
-from anyany.evaluation.asking import ask
-from anyany.evaluation.bounds import bounds
+from anyany.evaluation.asking import Each, Job, ask
+from anyany.evaluation.bounds import Bounds, bounds
 from anyany.evaluation.items import NOVEL, SPLITS, Item, dialogues, exchanged, pairs, texts
 from anyany.evaluation.oracles import ALL_RIGHT
 from anyany.evaluation.scores import made, of_attributes, of_dialogues, of_routing, understood
 from anyany.figures import Figure
-from anyany.microworld.scenes import SCENES
+from anyany.microworld.scenes import SCENES, Scene
 from anyany.models.generate import Generator, Reply
 
 EXACT_MATCH = "exact_match"
@@ -84,17 +84,14 @@ def tasks(asked: Asked, reads: Sequence[str], writes: Sequence[str]) -> Iterator
     yield Task("text", list(texts(level, NOVEL, number)), _nothing)
 
 
-def evaluate(generator: Generator, every: Sequence[Task], seed: int, told: Callable[[int], None]) -> list[Answered]:
+def evaluate(each: Each, every: Sequence[Task], seed: int, told: Callable[[int], None]) -> list[Answered]:
     """Asks everything and scores it.
 
     Args:
         told: is told how many items were answered since it was last told.
     """
-    answered = []
-    for task in every:
-        replies = ask(generator, task.items, seed, told=told)
-        answered.append(Answered(task, replies, task.score(task.items, replies)))
-    return answered
+    replies = ask(each, [task.items for task in every], seed, told)
+    return [Answered(task, some, task.score(task.items, some)) for task, some in zip(every, replies, strict=True)]
 
 
 def figures_of(answered: Sequence[Answered]) -> Figures:
@@ -108,15 +105,22 @@ def figures_of(answered: Sequence[Answered]) -> Figures:
     return found | {"routing": {"accuracy": accuracy, "confusion": confusion}}
 
 
-def add_bounds(answered: Sequence[Answered], generator: Generator, cache: Path, told: Callable[[int], None]) -> None:
+def add_bounds(answered: Sequence[Answered], each: Each, cache: Path, told: Callable[[int], None]) -> None:
     """Beside each share of generation the ceiling and the floor of its decoder."""
-    for one in answered:
-        kind, *rest = one.task.name.split(".")
-        if kind == "generation" and rest[0] in generator.decoders:
-            captions = [item.targets[0].caption or "" for item in one.task.items]
-            scenes = [item.scenes[0] for item in one.task.items]
-            found = bounds(generator.decoders[rest[0]], captions, scenes, cache, told)
-            one.figures |= {name: by_attribute[ALL_RIGHT] for name, by_attribute in found.items()}
+    made = [one for one in answered if one.task.name.startswith("generation.")]
+    for one, found in zip(made, each([_bounds_of(one.task, cache) for one in made]), strict=True):
+        one.figures |= {name: by_attribute[ALL_RIGHT] for name, by_attribute in found.items()}
+        told(2 * len(one.task.items))
+
+
+def _bounds_of(task: Task, cache: Path) -> Job:
+    captions = [item.targets[0].caption or "" for item in task.items]
+    scenes = [item.scenes[0] for item in task.items]
+    return partial(_bounds, modality=task.name.split(".")[1], captions=captions, scenes=scenes, cache=cache)
+
+
+def _bounds(generator: Generator, modality: str, captions: list[str], scenes: list[Scene], cache: Path) -> Bounds:
+    return bounds(generator.decoders[modality], captions, scenes, cache)
 
 
 def _together(answered: Sequence[Answered]) -> tuple[list[Item], list[Reply]]:

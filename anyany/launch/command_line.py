@@ -191,9 +191,9 @@ def _unknown(config: Mapping[str, Any], key: str, loader: ConfigLoader) -> str:
     if key in groups:
         return _nothing_at(key, groups[key], loader.get_group_options(key))
     children = config.keys() - {"hydra"}
-    for name in sorted(children):
-        if isinstance(config[name], Mapping) and key in config[name]:
-            return f"{key}: no such key; did you mean {name}.{key}?"
+    below = {name: config[name] for name in sorted(children) if isinstance(config[name], Mapping)}
+    if places := [f"{name}.{key}" for name, node in below.items() if key in node]:
+        return f"{key}: no such key; did you mean {' or '.join(places)}?"
     return no_such(key, key, children | groups.keys(), "key or group")
 
 

@@ -1,7 +1,9 @@
 """From the folder of a run to its scoreboard and its report."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from anyany.evaluation.asking import here
 from anyany.evaluation.evaluator import Answered, Asked, add_bounds, evaluate, figures_of, tasks
 from anyany.evaluation.forgetting import text_loss
 from anyany.evaluation.items import held_out_texts
@@ -16,20 +19,24 @@ from anyany.evaluation.report import report
 from anyany.evaluation.scores import as_json
 from anyany.figures import Figure, from_json
 from anyany.files import write_whole
+from anyany.launch.answering import side_by_side
+from anyany.launch.experiment import device_of
 from anyany.launch.running import answering, each_stage, untrained
 from anyany.launch.stored import last_stage, stored_config
-from anyany.models.generate import Generator
+from anyany.models.anyany import AnyToAny
+from anyany.models.assemble import Assembled
 from anyany.runs import COST, stage_folders
 
 SCOREBOARD, REPORT = "scoreboard.json", "report.html"
 MAIN = ("exact_match", "all_right", "ceiling", "floor")  # of what is also told by attribute
 
 
-def evaluate_run(run: Path, number: int, seed: int) -> dict[str, Any]:
+def evaluate_run(run: Path, number: int, seed: int, processes: int | None = None) -> dict[str, Any]:
     """Measures what the run's last stage left; writes the scoreboard and the report into its folder.
 
     Args:
         number: of items for each figure.
+        processes: that answer side by side; None is one a core, on a GPU one.
     """
     config = stored_config(last_stage(run))
     parts, model = untrained(config)
@@ -37,8 +44,7 @@ def evaluate_run(run: Path, number: int, seed: int) -> dict[str, Any]:
     forgotten = {
         stage: text_loss(model.llm, parts.vocabulary, conversations) for stage in each_stage(run, parts, model)
     }
-    generator = answering(config, parts, model)
-    answered = _answered(config, generator, number, seed)
+    answered = _answered(run, config, parts, model, number, seed, processes or _processes(config))
     figures = figures_of(answered) | {"forgotten": forgotten, "cost": _costs(run)}
     write_whole(run / SCOREBOARD, json.dumps(as_json(figures), indent=1) + "\n")
     told = f"Level {config['level']}, {number} items a figure, seed {seed}, stages {', '.join(forgotten)}."
@@ -46,18 +52,25 @@ def evaluate_run(run: Path, number: int, seed: int) -> dict[str, Any]:
     return figures
 
 
-def _answered(config: Mapping[str, Any], generator: Generator, number: int, seed: int) -> list[Answered]:
+def _processes(config: Mapping[str, Any]) -> int:
+    return 1 if device_of(config) != "cpu" else len(os.sched_getaffinity(0))
+
+
+def _answered(
+    run: Path, config: Mapping[str, Any], parts: Assembled, model: AnyToAny, number: int, seed: int, processes: int
+) -> list[Answered]:
     asked = Asked(config["level"], number, seed=seed)
-    every = list(tasks(asked, list(generator.preprocess), list(generator.decoders)))
+    every = list(tasks(asked, list(parts.preprocess), list(parts.decoders)))
     drawn = 2 * sum(len(task.items) for task in every if task.name.startswith("generation"))
-    with Progress() as progress:
+    one = nullcontext(here(answering(config, parts, model))) if processes == 1 else None
+    with one or side_by_side(run, processes) as each, Progress() as progress:
         task = progress.add_task("asking", total=sum(len(task.items) for task in every) + drawn)
 
         def told(done: int) -> None:
             progress.advance(task, done)
 
-        answered = evaluate(generator, every, seed, told)
-        add_bounds(answered, generator, Path(config["paths"]["cache"]) / "bounds", told)
+        answered = evaluate(each, every, seed, told)
+        add_bounds(answered, each, Path(config["paths"]["cache"]) / "bounds", told)
     return answered
 
 

@@ -16,7 +16,7 @@ from anyany.launch.targets import build
 from anyany.launch.telling import told
 from anyany.models.anyany import AnyToAny
 from anyany.models.assemble import Assembled, RowSpec, assemble
-from anyany.models.contracts import ConditioningSpec
+from anyany.models.caption_table import CaptionTable
 from anyany.runs import CONFIG
 
 Config = Mapping[str, Any]
@@ -36,14 +36,21 @@ def assembled(config: Config) -> Assembled:
 
 
 def _row(node: Mapping[str, Any]) -> RowSpec:
-    conditioning = node.get("conditioning")
-    return RowSpec(**{**node, "conditioning": ConditioningSpec(**conditioning) if conditioning else None})
+    file = node.get("conditioning")
+    return RowSpec(**{**node, "conditioning": CaptionTable(file) if file else None})
 
 
 def model_of(config: Config, parts: Assembled) -> AnyToAny:
     """The sides that the stage uses, with their weights."""
     stage = config["stage"]
-    return parts.model(reads=stage["reads"], writes=stage["writes"], encoded=config["data"]["cache_features"])
+    return parts.model(stage["reads"], stage["writes"], config["data"]["cache_features"], stage["temperature"])
+
+
+def trains_of(config: Config) -> dict[str, Any]:
+    """What the stage trains, by name. A name that a config has set to null is not among them."""
+    from anyany.training.trainable import Trains
+
+    return {name: Trains(**rule) for name, rule in config["stage"]["trains"].items() if rule is not None}
 
 
 def prepare(config: Config, parts: Assembled, data: Any) -> None:
@@ -104,7 +111,7 @@ def train(config: Config, run: Path) -> dict[str, float]:
     from anyany.training.fit import checkpoint_of, fit, seed_everything
     from anyany.training.handover import begin, leave
     from anyany.training.module import TrainingModule
-    from anyany.training.trainable import Trains
+    from anyany.training.showing import showing
 
     seed_everything(config["seed"])
     with asked_for():
@@ -116,18 +123,20 @@ def train(config: Config, run: Path) -> dict[str, float]:
         prepare(config, parts, data)
         model = model_of(config, parts)
         begun = begin(config["stage"]["name"], parts, model, run)
-        trains = {name: Trains(**rule) for name, rule in config["stage"]["trains"].items()}
         module = TrainingModule(
-            model, build(config["optimizer"]), trains, build(config["schedule"]), seed=config["seed"]
+            model, build(config["optimizer"]), trains_of(config), build(config["schedule"]), seed=config["seed"]
         )
+        logger = build(config["logger"]) if config.get("logger") else None
+        callbacks = [build(node) for node in (config.get("callbacks") or {}).values()]
+        callbacks += showing(logger, parts, model, data, run)
     log.info("what is trained, and on what\n%s", told(model, parts, data.sources))
     return fit(
         module,
         data,
         run,
         trainer=config["trainer"],
-        logger=build(config["logger"]) if config.get("logger") else None,
-        callbacks=[build(node) for node in (config.get("callbacks") or {}).values()],
+        logger=logger,
+        callbacks=callbacks,
         save_every=config["stage"]["save_every"],
         val_every=config["stage"]["val_every"],
         checkpoint=checkpoint,
@@ -142,7 +151,6 @@ def evaluate(config: Config, run: Path, split: str) -> dict[str, float]:
     from anyany.training.fit import validate
     from anyany.training.handover import begin
     from anyany.training.module import TrainingModule
-    from anyany.training.trainable import Trains
 
     with asked_for():
         parts = assembled(config)
@@ -150,8 +158,7 @@ def evaluate(config: Config, run: Path, split: str) -> dict[str, float]:
         prepare(config, parts, data)
         model = model_of(config, parts)
         begin(config["stage"]["name"], parts, model, run)
-        trains = {name: Trains(**rule) for name, rule in config["stage"]["trains"].items()}
-    module = TrainingModule(model, build(config["optimizer"]), trains)
+    module = TrainingModule(model, build(config["optimizer"]), trains_of(config))
     return validate(module, data, run, config["trainer"])
 
 

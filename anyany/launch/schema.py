@@ -42,12 +42,6 @@ class Paths(Strict):
     cache: str
 
 
-class Conditioning(Strict):
-    length: PositiveInt
-    dim: PositiveInt
-    normalised: bool = False
-
-
 class Row(Strict):
     placeholder: str
     encoder: str | None
@@ -56,7 +50,7 @@ class Row(Strict):
     output_projector: str | None
     decoder: str | None
     num_signal_tokens: NonNegativeInt
-    conditioning: Conditioning | None = None  # computed ahead, in place of a decoder
+    conditioning: str | None = None  # in place of a decoder, a file of data_prep.caption_embeddings
 
 
 class Trains(Strict):
@@ -72,7 +66,8 @@ class Stage(Strict):
     max_steps: PositiveInt | None
     max_epochs: PositiveInt | None
     learning_rate: PositiveFloat
-    trains: dict[str, Trains]
+    temperature: PositiveFloat = 1.0
+    trains: dict[str, Trains | None]  # None: what another config has under this name is not trained
     save_every: PositiveInt
     val_every: PositiveInt | None  # None: never
 
@@ -130,6 +125,7 @@ class Eval(Strict):
 
     run: str
     number: Annotated[int, Field(ge=2)]  # one alone has no interval
+    processes: PositiveInt | None
     seed: NonNegativeInt
     losses: str | None
 

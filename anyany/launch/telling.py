@@ -33,7 +33,7 @@ def sources_table(sources: list[Source]) -> Table:
 def rows_table(parts: Assembled) -> Table:
     table = _table("row", "rows of the LLM", "signal tokens", "conditioning")
     for name, row in parts.vocabulary.rows.items():
-        spec = parts.decoders[name].spec if name in parts.decoders else None
+        spec = parts.conditioners[name].spec if name in parts.conditioners else None
         signals = len(row.layout.signals) if row.layout else 0
         table.add_row(name, str(row.num_rows), str(signals), f"{spec.length} x {spec.dim}" if spec else "")
     return table

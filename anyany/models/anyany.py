@@ -22,6 +22,8 @@ class AnyToAny(nn.Module):
         outputs: by modality, the number of its signal tokens, whose states its output projector reads.
         encoders: a row whose encoder is not among them is fed features in place of media.
         output_projectors: by modality.
+        temperature: by which logits are divided in training, so that what is read has to outweigh what the LLM expects
+            of text by as much more; evaluation has none.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class AnyToAny(nn.Module):
         input_projectors: Mapping[str, InputProjector],
         llm: LLM,
         output_projectors: Mapping[str, OutputProjector],
+        temperature: float = 1.0,
     ):
         super().__init__()
         self.inputs, self.outputs = dict(inputs), dict(outputs)
@@ -39,12 +42,14 @@ class AnyToAny(nn.Module):
         self.input_projectors = nn.ModuleDict(input_projectors)
         self.llm = llm
         self.output_projectors = nn.ModuleDict(output_projectors)
+        self.temperature = temperature
 
     def forward(self, batch: Batch) -> dict[str, Term]:
         """The loss terms of one micro-batch, each (sum, count)."""
         text_BTD = self.llm.embed(batch.input_ids_BT)
         hidden_BTD = self.llm(self.fused(text_BTD, batch), batch.position_ids_BT, batch.segment_ids_BT)
-        terms = {"text": next_token_loss(hidden_BTD, batch.labels_BT, self.llm.head)}
+        temperature = self.temperature if self.training else 1.0
+        terms = {"text": next_token_loss(hidden_BTD, batch.labels_BT, self.llm.head, temperature)}
         for name in self.outputs:
             target = batch.targets[name]
             made_NLD = self.conditioning(name, hidden_BTD, text_BTD, target.signal_slots_BT)

@@ -11,7 +11,16 @@ from typing import Any
 from anyany.media.table import Preprocess
 from anyany.messages.vocabulary import RowTokens, TokenLayout, Vocabulary
 from anyany.models.anyany import AnyToAny
-from anyany.models.contracts import LLM, ConditioningSpec, Connection, Decoder, Encoder, InputProjector, OutputProjector
+from anyany.models.contracts import (
+    LLM,
+    Conditioner,
+    ConditioningSpec,
+    Connection,
+    Decoder,
+    Encoder,
+    InputProjector,
+    OutputProjector,
+)
 
 Make = Callable[..., Any]  # (kind, name, **widths) -> the part
 log = logging.getLogger(__name__)
@@ -21,7 +30,7 @@ log = logging.getLogger(__name__)
 class RowSpec:
     """A row of the table: one modality and its parts by name. A side that is None is not there.
 
-    ``conditioning`` stands in place of a decoder where conditioning was computed ahead and nothing is to be drawn.
+    ``conditioning`` stands in place of a decoder: the conditioning of captions is known, nothing is drawn.
     """
 
     placeholder: str | None
@@ -31,7 +40,7 @@ class RowSpec:
     num_signal_tokens: int = 0
     output_projector: str | None = None
     decoder: str | None = None
-    conditioning: ConditioningSpec | None = None
+    conditioning: Conditioner | None = None
 
 
 @dataclass(frozen=True)
@@ -44,14 +53,18 @@ class Assembled:
     llm: LLM
     output_projectors: dict[str, OutputProjector]  # by modality: each has its own decoder's conditioning
     decoders: dict[str, Decoder]  # by modality
+    conditioners: dict[str, Conditioner]  # by modality: the decoders, and what stands in place of one
     vocabulary: Vocabulary
     preprocess: dict[str, Preprocess]
 
-    def model(self, reads: bool = True, writes: bool = True, encoded: bool = False) -> AnyToAny:
+    def model(
+        self, reads: bool = True, writes: bool = True, encoded: bool = False, temperature: float = 1.0
+    ) -> AnyToAny:
         """The parts with their weights, without those of a side that is not needed. Decoders stay apart.
 
         Args:
             encoded: media come as features, so encoders are not needed either.
+            temperature: of the training loss on text.
         """
         inputs = self.inputs if reads else {}
         encoders = {name: self.encoders[name] for name, _ in inputs.values() if not encoded}
@@ -60,9 +73,8 @@ class Assembled:
         for encoder in encoders.values():
             encoder.load()
         self.llm.load()
-        return AnyToAny(
-            inputs, outputs, encoders, projectors, self.llm, {name: self.output_projectors[name] for name in outputs}
-        )
+        output_projectors = {name: self.output_projectors[name] for name in outputs}
+        return AnyToAny(inputs, outputs, encoders, projectors, self.llm, output_projectors, temperature)
 
     def _layout(self, name: str) -> TokenLayout:
         layout = self.vocabulary.rows[name].layout
@@ -81,9 +93,13 @@ def assemble(rows: Mapping[str, RowSpec], make: Make) -> Assembled:
     encoders, projectors = _input_parts(inputs, llm.dim, make)
     layouts = {name: _layout(name, row, make) for name, row in rows.items()}
     decoders = {name: _decoder(name, row.decoder, make) for name, row in rows.items() if row.decoder is not None}
+    tables = {name: row.conditioning for name, row in rows.items() if row.conditioning is not None}
+    if both := sorted(tables.keys() & decoders.keys()):
+        raise ValueError(f"rows.{both[0]}: decoder={rows[both[0]].decoder} and a conditioning; give one of them")
+    conditioners: dict[str, Conditioner] = {**decoders, **tables}
     output_projectors = {}
     for name, row in rows.items():
-        spec = decoders[name].spec if name in decoders else row.conditioning
+        spec = conditioners[name].spec if name in conditioners else None
         if (projector := _output_projector(name, row, layouts[name], spec, llm.dim, make)) is not None:
             output_projectors[name] = projector
     num_rows = {n: projectors[p].num_rows(encoders[e].num_features(n)) for n, (e, p) in inputs.items()}
@@ -94,7 +110,9 @@ def assemble(rows: Mapping[str, RowSpec], make: Make) -> Assembled:
     vocabulary = Vocabulary(llm.tokenizer_json, llm.template, tokens)
     llm.add_tokens(len(vocabulary))
     preprocess = {name: encoders[encoder].preprocess(name) for name, (encoder, _) in inputs.items()}
-    return Assembled(inputs, encoders, projectors, llm, output_projectors, decoders, vocabulary, preprocess)
+    return Assembled(
+        inputs, encoders, projectors, llm, output_projectors, decoders, conditioners, vocabulary, preprocess
+    )
 
 
 def _input_parts(
@@ -172,7 +190,7 @@ def _output_projector(
     if spec is None:
         raise ValueError(
             f"rows.{name}: output_projector={row.output_projector} with nothing to project to; give a decoder, or "
-            "the length and dim of a conditioning that was computed ahead"
+            "a conditioning: the file that data_prep.caption_embeddings writes"
         )
     projector: OutputProjector = make("output_projector", row.output_projector, llm_dim=llm_dim, spec=spec)
     return projector

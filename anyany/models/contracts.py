@@ -7,7 +7,7 @@ the LLM (D_llm) or of a conditioning, K rows of an item, B batch, T tokens, S si
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -116,6 +116,18 @@ class ConditioningSpec:
     length: int
     dim: int
     normalised: bool = False
+
+
+class Conditioner(Protocol):
+    """What knows the conditioning of captions: a decoder, or a table that one left."""
+
+    spec: ConditioningSpec
+
+    def load(self, captions_only: bool = False) -> None: ...
+
+    def digest(self, captions_only: bool = False) -> str: ...
+
+    def condition(self, captions: Sequence[str]) -> Tensor: ...
 
 
 class OutputProjector(nn.Module, ABC):

@@ -12,18 +12,21 @@ from torch import Tensor
 IGNORE_INDEX = -100
 
 
-def next_token_loss(hidden_BTD: Tensor, labels_BT: Tensor, head: Callable[[Tensor], Tensor]) -> tuple[Tensor, int]:
+def next_token_loss(
+    hidden_BTD: Tensor, labels_BT: Tensor, head: Callable[[Tensor], Tensor], temperature: float = 1.0
+) -> tuple[Tensor, int]:
     """Cross-entropy of each labelled token, given the state before it; logits are made for those states alone.
 
     Args:
         head: ``[P, D] -> [P, V]``.
+        temperature: logits are divided by it.
 
     Returns:
         The sum in fp32 (a zero with a graph where nothing is labelled) and the number of labelled tokens.
     """
     labels_BT = labels_BT[:, 1:]
     predicts_BT = labels_BT != IGNORE_INDEX
-    logits_PV = head(hidden_BTD[:, :-1][predicts_BT]).float()
+    logits_PV = head(hidden_BTD[:, :-1][predicts_BT]).float() / temperature
     return F.cross_entropy(logits_PV, labels_BT[predicts_BT], reduction="sum"), int(predicts_BT.sum())
 
 

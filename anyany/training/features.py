@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from rich.progress import Progress
-from torch import Tensor
+from torch import Tensor, nn
 
 from anyany.data.feature_cache import FeatureCache
 from anyany.data.identity import identity
@@ -68,10 +68,10 @@ def caches_of(
         encoder = parts.encoders[encoder_name]
         told, shape = (encoder.digest(), parts.preprocess[name]), (encoder.num_features(name), encoder.dim)
         read[name] = cache_of(root, "features", name, told, shape, sources)
-    for name in parts.output_projectors.keys() & parts.decoders.keys() if conditioning else ():
-        decoder = parts.decoders[name]
-        shape = (decoder.spec.length, decoder.spec.dim)
-        wanted[name] = cache_of(root, "conditioning", name, (decoder.digest(captions_only=True),), shape, sources)
+    for name in parts.output_projectors.keys() if conditioning else ():
+        known = parts.conditioners[name]
+        shape = (known.spec.length, known.spec.dim)
+        wanted[name] = cache_of(root, "conditioning", name, (known.digest(captions_only=True),), shape, sources)
     return read, wanted
 
 
@@ -84,9 +84,9 @@ def prepare(parts: Assembled, data: StreamDataModule, device: torch.device | str
     sources = [*data.sources, *data.val_sources]
     names = {name: encoder for name, (encoder, _) in parts.inputs.items()}
     encoders = _Loaded({name: parts.encoders[names[name]] for name in data.features}, device)
-    decoders = _Loaded({name: parts.decoders[name] for name in data.conditioning}, device, captions_only=True)
+    conditioners = _Loaded({name: parts.conditioners[name] for name in data.conditioning}, device, captions_only=True)
     encode = {name: partial(encoders.encode, name) for name in names}
-    condition = {name: partial(decoders.condition, name) for name in parts.decoders}
+    condition = {name: partial(conditioners.condition, name) for name in parts.conditioners}
     written = fill(data.samples(sources), data.features, media_of, encode)
     return written + fill(data.samples(sources), data.conditioning, captions_of, condition)
 
@@ -109,7 +109,7 @@ class _Loaded:
         if id(part) not in self.ready:  # one that several rows name is loaded once
             part.load(**self.options)
             self.ready.add(id(part))
-            for module in part.children():
+            for module in part.children() if isinstance(part, nn.Module) else ():
                 if all(parameter.device.type != "meta" for parameter in module.parameters()):
                     module.to(self.device)
         return part

@@ -64,7 +64,7 @@ def digests_of(parts: Assembled) -> dict[str, str]:
     """Of the frozen parts, by kind and name."""
     found = {"llm": parts.llm.digest()}
     found |= {f"encoder={name}": encoder.digest() for name, encoder in parts.encoders.items()}
-    found |= {f"decoder of {name}": decoder.digest(captions_only=True) for name, decoder in parts.decoders.items()}
+    found |= {f"decoder of {name}": one.digest(captions_only=True) for name, one in parts.conditioners.items()}
     return {name: digest for name, digest in found.items() if digest is not None}
 
 

@@ -17,9 +17,9 @@ from transformers import (
 from anyany.models.decoders.audioldm import AudioLDM
 from anyany.seeds import rng_of
 from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
-from data_prep.parts.between import unpitched
+from data_prep.parts.between import Sounds, unpaired, unpitched, untimbred
 from data_prep.parts.clap import TextRecipe
-from data_prep.parts.clip import scheduler
+from data_prep.parts.clip import from_pure_noise, scheduler
 from data_prep.parts.decoders import begun, measured, save
 from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
 from data_prep.parts.job import Job
@@ -37,14 +37,24 @@ CLAP_WIDTH = 64
 # Where a tone is steady, a vocoder without memory gives multiples of its frame rate, 50 Hz: a long hop is a fine one.
 RATE_HZ, HOP_RATES, NUM_MELS, NUM_FRAMES = 16_000, (8, 8, 5), 64, 100
 LATENT_SCALE, LATENT_CHANNELS = 4, 8
-UNPITCHED = 1 / 2  # as many sounds of any pitch as records, times this
+STEPS = {"unet": 6000, "halves": 2500, "pairs": 3500}  # of the denoiser
+# Sounds told by half, as many as records, times this.
+HALVES: dict[str, dict[Sounds, float]] = {
+    "unet": {unpitched: 1 / 2},
+    "halves": {unpitched: 1, untimbred: 1},
+    "pairs": {unpitched: 1 / 4, untimbred: 1 / 4, unpaired: 1},
+}
 RECIPE = {
     "vocoder": "log-mel spectrograms to sound: records, varied in speed and mixed, sounds of any pitch, and invented "
     "ones; spectra at several resolutions, no adversary",
     "vae": "100 x 64 log-mel spectrograms of the same sounds to 25 x 16 x 8 latents",
     "clap": "the text encoder: a linear layer reads from its embedding each attribute, or that it is not said",
     "unet": "the denoiser, the text encoder frozen; v-prediction, captions drawn anew; a third of the sounds have any "
-    "pitch and are told without it, so that novel pairs are heard but never named",
+    "pitch and are told without it",
+    "halves": "the denoiser again: a third of the sounds have any pitch, a third any timbre, and are told without it, "
+    "so that novel pairs are heard but never named",
+    "pairs": "the denoiser again, with pure noise at the end of the schedule: two fifths of the sounds have any timbre "
+    "and any pitch of those that have a name, novel pairs among them, and are told by one of the two alone",
 }
 
 
@@ -57,7 +67,8 @@ def train(job: Job) -> float:
     seconds += job.run(autoencoder_recipe(decoder, pool))
     seconds += job.run(TextRecipe(f"{NAME}/clap", decoder))
     set_scaling(decoder.vae, spectrograms(decoder, pool, range(500)).unsqueeze(1).to(job.device))
-    seconds += job.run(denoiser_recipe(decoder, pool))
+    encoded = Encoded(decoder, pool)
+    seconds += sum(job.run(denoiser_recipe(encoded, name, steps)) for name, steps in STEPS.items())
     save(decoder, job.out / NAME)
     return seconds
 
@@ -166,11 +177,45 @@ def autoencoder_recipe(decoder: AudioLDM, pool: Pool, steps: int = 4000, batch: 
     )  # values are 10 times larger
 
 
-def denoiser_recipe(decoder: AudioLDM, pool: Pool, steps: int = 6000, batch: int = 32) -> DiffusionRecipe:
-    more_NS, more_scenes = unpitched(round(UNPITCHED * len(pool)), rng_of("parts", NAME, "unpitched"))
-    records = encode_all(decoder.vae, lambda i: spectrograms(decoder, pool, i).unsqueeze(1), len(pool))
-    more = encode_all(decoder.vae, lambda i: _spectrograms(decoder, more_NS[i]).unsqueeze(1), len(more_NS))
-    mean, std = (torch.cat(pair) for pair in zip(records, more, strict=True))
-    latents = Latents(mean, std, [*pool.scenes, *more_scenes])
+class Encoded:
+    """Latents of the records and of sounds told by half; each kind is rendered and encoded once."""
+
+    def __init__(self, decoder: AudioLDM, pool: Pool):
+        self.decoder, self.pool = decoder, pool
+        self.kinds: dict[str, Latents] = {}
+
+    def records(self) -> Latents:
+        if "records" not in self.kinds:
+            items = partial(_of_pool, self.decoder, self.pool)
+            self.kinds["records"] = Latents(*encode_all(self.decoder.vae, items, len(self.pool)), self.pool.scenes)
+        return self.kinds["records"]
+
+    def first(self, kind: Sounds, number: int) -> Latents:
+        name = kind.__name__
+        if name not in self.kinds:
+            sounds_NS, scenes = kind(len(self.pool), rng_of("parts", NAME, name))
+            items = partial(_encoded, self.decoder, sounds_NS)
+            self.kinds[name] = Latents(*encode_all(self.decoder.vae, items, len(sounds_NS)), scenes)
+        found = self.kinds[name]
+        return Latents(found.mean[:number], found.std[:number], found.scenes[:number])
+
+
+def denoiser_recipe(encoded: Encoded, name: str, steps: int, batch: int = 32) -> DiffusionRecipe:
+    decoder, records = encoded.decoder, encoded.records()
+    parts = [records] + [encoded.first(kind, round(share * len(records.mean))) for kind, share in HALVES[name].items()]
+    mean, std = (torch.cat([getattr(part, value) for part in parts]) for value in ("mean", "std"))
+    latents = Latents(mean, std, [scene for part in parts for scene in part.scenes])
     told = f"{steps} steps of {batch}, the text encoder frozen"
-    return DiffusionRecipe(f"{NAME}/unet", decoder, latents, told, steps, batch, networks=("unet",))
+    if name == "pairs":
+        decoder.scheduler = from_pure_noise(decoder.scheduler)
+        told += ", from pure noise"
+    return DiffusionRecipe(f"{NAME}/{name}", decoder, latents, told, steps, batch, networks=("unet",))
+
+
+def _of_pool(decoder: AudioLDM, pool: Pool, indices: range) -> Tensor:
+    return spectrograms(decoder, pool, indices).unsqueeze(1)
+
+
+def _encoded(decoder: AudioLDM, sounds_NS: Tensor, indices: range) -> Tensor:
+    """What the autoencoder reads."""
+    return _spectrograms(decoder, sounds_NS[indices]).unsqueeze(1)

@@ -9,6 +9,7 @@ Shape letters: N sounds, S samples, H harmonics.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,11 +17,12 @@ from torch import Tensor
 
 from anyany.microworld.captions import unsaid
 from anyany.microworld.levels import LEVELS, sample_scene
-from anyany.microworld.scenes import Sound
+from anyany.microworld.scenes import PITCHES, TIMBRES, Beeps, Sound
 from anyany.microworld.sounds import HARMONICS_TO_HZ, Event, Wave, frequencies, narrow_noise, render_sound
 from anyany.microworld.words import pick
 from data_prep.parts.pools import INT16_MAX, TRAINED_ON
 
+Sounds = Callable[[int, np.random.Generator], tuple[Tensor, list[Sound]]]  # int16 [N, S], and what is told
 RANGE_HZ = (200.0, 3_200.0)  # evenly in octaves
 # Of mixtures: harmonic k has amplitude k ** -DECAY (a buzz 0.5, a tone endless), noise has a part of the power and a
 # bandwidth as a fraction of the pitch (a hiss has all, and 0.3).
@@ -35,6 +37,19 @@ def unpitched(number: int, rng: np.random.Generator) -> tuple[Tensor, list[Sound
         return render_sound(scene, LEVELS[level_name], rng, pitch_hz=pitch_hz)
 
     return _told_without("pitch", number, rng, render)
+
+
+def unpaired(number: int, rng: np.random.Generator) -> tuple[Tensor, list[Sound]]:
+    """int16 ``[N, S]`` of any timbre that has a name at any pitch that has one, and the scenes without one of both."""
+
+    def render(scene: Sound, level_name: str) -> Tensor:
+        other = replace(scene.events[0], timbre=pick(rng, TIMBRES), pitch=pick(rng, PITCHES))
+        told.append(other)
+        return render_sound(Sound((other,)), LEVELS[level_name], rng)
+
+    told: list[Beeps] = []
+    sounds_NS, _ = _told_without("pitch", number, rng, render)
+    return sounds_NS, [Sound((unsaid(beeps, pick(rng, ("timbre", "pitch"))),)) for beeps in told]  # type: ignore[arg-type]
 
 
 def untimbred(number: int, rng: np.random.Generator) -> tuple[Tensor, list[Sound]]:

@@ -38,22 +38,27 @@ class Latents:
 
 
 class DiffusionRecipe:
-    """What the decoder itself calls its denoising loss, at times drawn evenly, with captions drawn anew."""
+    """What the decoder itself calls its denoising loss, with captions drawn anew."""
 
     def __init__(
         self, name: str, decoder: LatentDiffusion, latents: Latents, identity: str, steps: int, batch: int = 64,
-        learning_rate: float = 1e-3, networks: Sequence[str] = ("unet", "text_encoder"),
+        learning_rate: float = 1e-3, networks: Sequence[str] = ("unet", "text_encoder"), skew: int = 1,
     ):  # fmt: skip
+        """
+        Args:
+            skew: each time is the latest of so many drawn evenly, so that noise beyond recognition is met more often.
+        """
         self.name, self.identity = name, f"{identity} on latents of {latents}"
         self.steps, self.batch, self.learning_rate = steps, batch, learning_rate
-        self.decoder, self.latents = decoder, latents
+        self.decoder, self.latents, self.skew = decoder, latents, skew
         decoder.requires_grad_(False)  # a text encoder that is not trained needs no gradient
         self.module = nn.ModuleDict({name: getattr(decoder, name) for name in networks}).requires_grad_(True)
 
     def loss(self, draw: Draw) -> dict[str, Tensor]:
         latents, scenes = self.latents.draw(draw, self.batch)
         captions = ["" if draw.rng.random() < UNCONDITIONAL else say(scene, draw.rng) for scene in scenes]
-        times_N = draw.integers(self.decoder.scheduler.config.num_train_timesteps, len(latents))
+        num_times = self.decoder.scheduler.config.num_train_timesteps
+        times_N = draw.integers(num_times, self.skew, len(latents)).amax(0)
         noise = draw.normal(*latents.shape)
         missed, count = self.decoder.denoising_loss(self.decoder.condition(captions), latents, noise, times_N)
         return {"denoise": missed / count}

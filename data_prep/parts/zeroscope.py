@@ -15,7 +15,7 @@ from anyany.models.decoders.stable_diffusion import StableDiffusion
 from anyany.models.decoders.zeroscope import ZeroScope
 from data_prep.parts import stable_diffusion
 from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
-from data_prep.parts.clip import scheduler, text_encoder
+from data_prep.parts.clip import from_pure_noise, scheduler, text_encoder
 from data_prep.parts.decoders import begun, measured, save
 from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
 from data_prep.parts.job import Job
@@ -28,10 +28,13 @@ NAME, MODALITY = "zeroscope", "video"
 RECORDS = 20_000
 MAX_TOKENS = 24  # the longest caption has 20
 VOCABULARY = 740
+STEPS = {"unet": 5000, "motion": 4000}  # of the denoiser
 RECIPE = {
     "vae": "begins as Stable Diffusion's and goes on with single frames",
     "unet": "begins as Stable Diffusion's denoiser, with layers over time that at first change nothing, and with a "
     "text encoder from nothing; v-prediction, captions drawn anew",
+    "motion": "the denoiser and its text encoder again, with pure noise at the end of the schedule and more times near "
+    "it, where text alone tells what moves where",
 }
 
 
@@ -41,7 +44,9 @@ def train(job: Job) -> float:
     pool = job.pool("video", RECORDS)
     seconds = job.run(autoencoder_recipe(decoder, pool))
     set_scaling(decoder.vae, from_uint8(pool.media(range(100)).flatten(0, 1)).to(job.device))
-    seconds += job.run(denoiser_recipe(decoder, pool))
+    latents = Latents(*encode_clips(decoder, pool), pool.scenes)
+    for name, steps in STEPS.items():
+        seconds += job.run(denoiser_recipe(decoder, latents, name, steps))
     save(decoder, job.out / NAME)
     return seconds
 
@@ -108,11 +113,13 @@ def autoencoder_recipe(decoder: ZeroScope, pool: Pool, steps: int = 1500, batch:
 
 
 def denoiser_recipe(
-    decoder: ZeroScope, pool: Pool, steps: int = 5000, batch: int = 8, learning_rate: float = 5e-4
+    decoder: ZeroScope, latents: Latents, name: str, steps: int, batch: int = 8, learning_rate: float = 5e-4
 ) -> DiffusionRecipe:
-    latents = Latents(*encode_clips(decoder, pool), pool.scenes)
-    told = f"{steps} steps of {batch}"
-    return DiffusionRecipe(f"{NAME}/unet", decoder, latents, told, steps, batch, learning_rate)
+    told, skew = f"{steps} steps of {batch}", 1
+    if name == "motion":
+        decoder.scheduler, skew = from_pure_noise(decoder.scheduler), 2
+        told += ", from pure noise"
+    return DiffusionRecipe(f"{NAME}/{name}", decoder, latents, told, steps, batch, learning_rate, skew=skew)
 
 
 def encode_clips(decoder: ZeroScope, pool: Pool) -> tuple[Tensor, Tensor]:

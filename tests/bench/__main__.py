@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.bench import loader, microworld, packing, preparation
+from tests.bench import loader, microworld, packing, preparation, training
 from tests.bench.report import Figure
 
 BENCHES: dict[str, Callable[[Path], Iterator[Figure]]] = {
@@ -18,6 +18,9 @@ BENCHES: dict[str, Callable[[Path], Iterator[Figure]]] = {
     "resume": lambda folder: loader.resuming(folder, 3334),
     "memory": lambda folder: loader.memory(folder, 500, 5000),
     "packing": packing.filling,
+    "caches": training.caches,
+    "packed_rows": training.packed_rows,
+    "lightning": training.lightning,
 }
 
 

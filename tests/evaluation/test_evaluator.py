@@ -1,7 +1,7 @@
 import pytest
 
 from anyany.evaluation import asking
-from anyany.evaluation.asking import ask
+from anyany.evaluation.asking import ask, here
 from anyany.evaluation.evaluator import NAMED, TURNS, Answered, Asked, Task, evaluate, figures_of, tasks
 from anyany.evaluation.items import Item
 from anyany.figures import share
@@ -53,7 +53,8 @@ def unopened(monkeypatch):
 
 
 def answered(every, rule):
-    return evaluate(Answers([item for task in every for item in task.items], rule), every, 0, lambda number: None)
+    answers = Answers([item for task in every for item in task.items], rule)
+    return evaluate(here(answers), every, 0, lambda number: None)
 
 
 def test_all_is_asked(every, record_property):
@@ -106,11 +107,11 @@ def test_each_item_has_a_seed_of_its_own_wherever_batches_end(monkeypatch):
     items, told = [Item([user(str(index))]) for index in range(7)], []
     monkeypatch.setattr(asking, "BATCH", 3)
     answers = Answers(items, lambda item: Reply((item.messages[0].content[0],)))
-    replies = ask(answers, items, 11, told=told.append)
-    assert [reply.text for reply in replies] == [str(index) for index in range(7)]
-    assert told == [3, 3, 1] == [number for number, _ in answers.asked]
+    lists = list(ask(here(answers), [items, items[:2]], 11, told=told.append))
+    assert [[reply.text for reply in replies] for replies in lists] == [[str(n) for n in range(7)], ["0", "1"]]
+    assert told == [3, 3, 1, 2] == [number for number, _ in answers.asked]
     assert [seed for _, seeds in answers.asked for seed in seeds] == [
-        seed_of("evaluate", 11, index) for index in range(7)
+        seed_of("evaluate", 11, index) for index in (*range(7), 0, 1)
     ]
 
 

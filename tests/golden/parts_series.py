@@ -15,6 +15,7 @@ from anyany.models.decoders.zeroscope import ZeroScope
 from anyany.models.encoders.imagebind import ImageBind
 from data_prep.parts import PARTS, audioldm, imagebind, llama, stable_diffusion, zeroscope
 from data_prep.parts.clap import TextRecipe
+from data_prep.parts.diffusion import Latents
 from data_prep.parts.pools import Pool, pool
 from data_prep.parts.training import Recipe, Training
 from data_prep.parts.vocoder import VocoderRecipe
@@ -55,17 +56,35 @@ def _clap(work: Path) -> Recipe:
     return TextRecipe("audioldm/clap", _loaded(AudioLDM, "audioldm"), STEPS, BATCH)  # type: ignore[arg-type]
 
 
+def _clips(work: Path, name: str) -> Recipe:
+    decoder: ZeroScope = _loaded(ZeroScope, "zeroscope")  # type: ignore[assignment]
+    pool = _pool(work, "video")
+    latents = Latents(*zeroscope.encode_clips(decoder, pool), pool.scenes)
+    return zeroscope.denoiser_recipe(decoder, latents, name, STEPS, BATCH)
+
+
+def _sounds(work: Path, name: str) -> Recipe:
+    decoder: AudioLDM = _loaded(AudioLDM, "audioldm")  # type: ignore[assignment]
+    return audioldm.denoiser_recipe(audioldm.Encoded(decoder, _pool(work, "audio")), name, STEPS, BATCH)
+
+
 SERIES: dict[str, Callable[[Path], Recipe]] = {
     **{f"llama/{name}": partial(_llama, name=name) for name in llama.STEPS},
     **{f"imagebind/{name}": partial(_imagebind, name=name) for name in imagebind.STEPS},
+    **{f"zeroscope/{name}": partial(_clips, name=name) for name in zeroscope.STEPS},
+    **{f"audioldm/{name}": partial(_sounds, name=name) for name in audioldm.STEPS},
+    "audioldm/vocoder": _vocoder,
+    "audioldm/clap": _clap,
 }
-for kind, part in ((StableDiffusion, stable_diffusion), (ZeroScope, zeroscope), (AudioLDM, audioldm)):
-    for told, make in (("vae", part.autoencoder_recipe), ("unet", part.denoiser_recipe)):
-        SERIES[f"{part.NAME}/{told}"] = lambda work, kind=kind, name=part.NAME, make=make: make(
-            _loaded(kind, name), _pool(work, kind.modality), STEPS, BATCH
-        )
-SERIES["audioldm/vocoder"] = _vocoder
-SERIES["audioldm/clap"] = _clap
+for kind, part, told, make in (
+    (StableDiffusion, stable_diffusion, "vae", stable_diffusion.autoencoder_recipe),
+    (StableDiffusion, stable_diffusion, "unet", stable_diffusion.denoiser_recipe),
+    (ZeroScope, zeroscope, "vae", zeroscope.autoencoder_recipe),
+    (AudioLDM, audioldm, "vae", audioldm.autoencoder_recipe),
+):
+    SERIES[f"{part.NAME}/{told}"] = lambda work, kind=kind, name=part.NAME, make=make: make(
+        _loaded(kind, name), _pool(work, kind.modality), STEPS, BATCH
+    )
 
 
 def shipped() -> list[str]:

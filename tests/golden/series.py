@@ -40,7 +40,7 @@ def config(stage: str, data: Path, outputs: Path) -> dict:
     paths = {"paths.data": data, "paths.outputs": outputs, "paths.cache": outputs / "cache"}
     numbers = {"stage.max_steps": STEPS, "data.num_workers": 0, "data.global_batch": 4, "llm.hidden_size": 32}
     numbers |= {"+trainer.log_every_n_steps": 1, "stage.val_every": "null", "+trainer.enable_progress_bar": "false"}
-    chosen = {"stage": stage, "experiment_name": "golden", "run": stage}
+    chosen = {"experiment": "from_scratch", "stage": stage, "experiment_name": "golden", "run": stage}
     return composed([f"{key}={value}" for key, value in (chosen | paths | numbers).items()])
 
 

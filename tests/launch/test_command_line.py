@@ -37,15 +37,15 @@ REFUSED = {
     "stage.max_stps=1,2": "stage.max_stps: no such key; did you mean max_steps?",
     "stage={max_stps:3}": "stage.max_stps: no such key; did you mean max_steps?",
     "stge.max_steps=3": "stge: no such key or group; did you mean stage?",
-    "max_steps=3": "max_steps: no such key; did you mean stage.max_steps?",
+    "max_steps=3": "max_steps: no such key; did you mean schedule.max_steps or stage.max_steps?",
     "stage.max_steps.low=3": "stage.max_steps.low: stage.max_steps is ",
     "rows.vidoe.encoder=patches": "rows.vidoe: no such key; did you mean video?",
     "+rows.video.input_projectr=linear": "rows.video.input_projectr: no such key; did you mean input_projector?",
     "hydra.run.dri=x": "hydra.run.dri: no such key; did you mean dir?",
     # keys inside parts and calls, which the signature of the target tells
-    "encoder.ptch_px=4": "encoder.ptch_px: no such key; did you mean patch_px?",
-    "+encoder.ptch_px=4": "encoder.ptch_px: no such key; did you mean patch_px?",
-    "+llm.max_tokns=64": "llm.max_tokns: no such key; did you mean max_tokens?",
+    "encoder.weigths=x": "encoder.weigths: no such key; did you mean weights?",
+    "+encoder.weigths=x": "encoder.weigths: no such key; did you mean weights?",
+    "+llm.lora_targts=[q_proj]": "llm.lora_targts: no such key; did you mean lora_targets?",
     "+optimizer.amsgrd=true": "optimizer.amsgrd: no such key; did you mean amsgrad?",
     "trainer.devcies=2": "trainer.devcies: no such key; did you mean devices?",
     # arguments of calls that the code gives itself
@@ -76,7 +76,7 @@ REFUSED = {
     "seed=???": "seed: Missing mandatory value: seed",
     "rows.image.num_signal_tokens=few": "rows.image.num_signal_tokens: found 'few'; give a valid integer",
     "~optimizer._target_": "optimizer: found {'_partial_': True, ",
-    "+encoder.num_frames=4": "Could not append to config. An item is already at 'encoder.num_frames'.",
+    "+encoder.weights=x": "Could not append to config. An item is already at 'encoder.weights'.",
     # what Hydra says best itself, without its traceback
     "stage.max_steps": "Error parsing override 'stage.max_steps'",
     "--config-dir=mine": "--config-dir: not taken; put your own options into conf/, a yaml each",
@@ -86,15 +86,15 @@ REFUSED_BY_EVAL = {
     "losse=test": "losse: no such key or group; did you mean losses?",
     "+losse=test": "losse: no such key or group; did you mean losses?",
     "rn=outputs/default/one": "rn: no such key or group; did you mean run?",
-    "stage.max_steps=3": "stage: no such key or group; there is losses, number, run, seed",  # a group of train.py
+    "stage.max_steps=3": "stage: no such key or group; there is losses, number, processes, run, seed",  # a group of train.py
     "number.name=test": "number.name: number is 200 and has no keys",
-    "level=easy": "level: no such key or group; there is losses, number, run, seed",
+    "level=easy": "level: no such key or group; there is losses, number, processes, run, seed",
 }
 
 TAKEN = [
     [],
     ["stage.max_steps=3"],
-    ["+llm.max_tokens=64"],  # in the signature alone
+    ["+llm.lora_targets=[q_proj]"],  # in the signature alone
     ["++optimizer.amsgrad=true"],
     ["+trainer.gradient_clip_val=null"],
     ["callbacks=learning_rate", "+callbacks.learning_rate.logging_interval=step"],
@@ -102,6 +102,7 @@ TAKEN = [
     ["rows.video.input_projector=linear"],
     ["~rows.video"],
     ["experiment=debug", "stage.max_steps=2"],
+    ["experiment=from_scratch"],
     ["schedule=warmup_cosine", "schedule.warmup_steps=2"],
     ["~logger"],
     ["-m", "seed=0,1", "trainer=cpu,ddp"],

@@ -35,9 +35,10 @@ def world(tmp_path_factory) -> Path:
 
 
 def config(world: Path, outputs: Path, *overrides: str) -> dict:
-    fixed = [f"paths.data={world}", f"paths.outputs={outputs}", f"paths.cache={outputs}/cache", "run=one"]
+    paths = [f"paths.data={world}", f"paths.outputs={outputs}", f"paths.cache={outputs}/cache"]
     small = ["llm.hidden_size=32", "data.global_batch=4", "data.num_workers=0", "+trainer.enable_progress_bar=false"]
-    return composed([*fixed, *small, "stage.save_every=2", "stage.max_steps=4", "stage.val_every=4", *overrides])
+    steps = ["stage.save_every=2", "stage.max_steps=4", "stage.val_every=4"]
+    return composed(["experiment=from_scratch", "run=one", *paths, *small, *steps, *overrides])
 
 
 @pytest.fixture

@@ -1,12 +1,18 @@
 """Each logger in a short run: what it needs is installed, and it writes where the run is."""
 
+import json
 import sys
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from anyany.launch.command_line import CONF
 from anyany.launch.experiment import train
-from tests.launch.test_experiment import config, run, world  # noqa: F401
+from anyany.messages.types import Media, Text, assistant, user
+from anyany.models.generate import Reply
+from anyany.training.showing import COLUMNS, NUMBER, Request, Showing
+from tests.launch.test_experiment import PAINTED, config, run, world  # noqa: F401
 
 LEFT = {
     "csv": "metrics/version_0/metrics.csv",
@@ -27,3 +33,37 @@ def test_a_logger_writes_into_the_folder_of_the_stage(world, tmp_path, run, logg
     (file,) = run.glob(LEFT[logger])
     assert file.stat().st_size > 40  # a header alone has 7 bytes
     assert "wandb" not in sys.modules or sys.modules["wandb"].run is None
+
+
+def test_wandb_gets_what_the_model_made_at_each_validation(world, tmp_path, run):  # noqa: F811
+    folder = run.parent / "dec_align"
+    words = ["stage=dec_align", "source=[microworld_image]", "logger=wandb", "stage.max_steps=2", "stage.val_every=1"]
+    train(config(world, tmp_path, *words, *PAINTED), folder)
+    (media,) = folder.glob("wandb/offline-run-*/files/media")
+    tables = sorted(media.glob("table/val/replies_*.table.json"))
+    assert len(tables) == 2
+    told = json.loads(tables[-1].read_text())
+    assert told["columns"] == list(COLUMNS)
+    assert len(told["data"]) == NUMBER
+    for name, asked, wanted, _ in told["data"]:
+        assert name.startswith("microworld_image/")
+        caption = wanted.partition("[image: ")[2].removesuffix("]")
+        assert caption
+        assert caption in asked
+
+
+def test_a_picture_of_a_reply_is_shown_with_what_was_asked(tmp_path, monkeypatch):
+    sent = []
+    picture = torch.zeros(3, 8, 8, dtype=torch.uint8)
+    replies = [Reply((Text("no"),)), Reply((Media("image", tensor=picture, caption="a red ring"),))]
+    generator = SimpleNamespace(decoders={"image": SimpleNamespace(rate_hz=None)})
+    requests = [Request(f"world/{n}", [user(f"draw {n}")], assistant("here")) for n in range(2)]
+    logger = SimpleNamespace(log_table=lambda *a, **more: sent.append(more), log_metrics=lambda *a: sent.append(a))
+    Showing(generator, requests, tmp_path)._log(logger, replies, 7)
+    assert sent[0]["data"] == [
+        ["world/0", "draw 0", "here", "no"],
+        ["world/1", "draw 1", "here", "[image: a red ring]"],
+    ]
+    (media, step) = sent[1]
+    assert (step, list(media), media["val/image"][0]._caption) == (7, ["val/image"], "draw 1")
+    assert (tmp_path / "step=7" / "1-image.png").is_file()

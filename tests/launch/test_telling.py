@@ -42,7 +42,7 @@ def test_decoders_stand_apart(model):
     parts, model = model
     decoder = nn.Linear(2, 3, bias=False).requires_grad_(False).half()
     decoder.origin, decoder.spec = "a/decoder", SimpleNamespace(length=4, dim=5)
-    parts.decoders["image"] = decoder
+    parts.decoders["image"] = parts.conditioners["image"] = decoder
     found = cells(parts_table(model, parts))
     assert found["decoder of image"] == ("6", "0", "float16", "a/decoder")
     assert int(found["all of the model"][0].replace(",", "")) == sum(p.numel() for p in model.parameters())

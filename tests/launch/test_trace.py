@@ -11,7 +11,7 @@ def lines(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     sizes = ["--train", "1", "--val", "40", "--test", "0", "--test-novel", "0", "--workers", "1"]
     microworld.main(["--out", str(folder / "microworld"), *sizes])
-    return list(trace([f"paths.data={folder}", f"paths.cache={folder}/cache"]))
+    return list(trace(["experiment=from_scratch", f"paths.data={folder}", f"paths.cache={folder}/cache"]))
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_help_is_one_line(flag, capsys):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("+encoder.ptch_px=4", "encoder.ptch_px: no such key; did you mean patch_px?"),
+        ("+encoder.weigths=x", "encoder.weigths: no such key; did you mean weights?"),
         ("sed=1", "sed: no such key or group; did you mean seed?"),
     ],
 )

@@ -195,3 +195,12 @@ def test_features_in_place_of_media_give_the_same_terms(parts, samples):
     for name, (total, count) in expected.items():
         torch.testing.assert_close(found[name][0], total)
         assert found[name][1] == count
+
+
+def test_temperature_is_of_training_alone(parts, samples):
+    plain, warm = parts.model(), parts.model(temperature=2.0)
+    batch = batch_of(parts, [[samples["none"]]])
+    with torch.no_grad():
+        at_1, at_2 = (float(model.train()(batch)["text"][0]) for model in (plain, warm))
+        assert at_1 != pytest.approx(at_2, rel=1e-3)
+        assert float(warm.eval()(batch)["text"][0]) == pytest.approx(at_1)

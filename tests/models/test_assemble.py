@@ -165,8 +165,12 @@ def test_every_parameter_has_a_gradient_in_a_batch_of_text_alone(parts, samples)
         ({"image": row("image", decoder="player")}, "rows.image.decoder=player makes audio; choose a decoder of image"),
         ({"image": row("image", decoder="painter")}, "rows.image: decoder=painter without output_projector; give one"),
         (
-            {"image": row("image", conditioning=ConditioningSpec(5, 8))},
+            {"image": row("image", conditioning=Painter("image", ConditioningSpec(5, 8)))},
             "rows.image: a conditioning without output_projector",
+        ),
+        (
+            {"image": row("image", decoder="painter", conditioning=Painter("image", ConditioningSpec(5, 8)))},
+            "rows.image: decoder=painter and a conditioning; give one of them",
         ),
         (
             {"image": row("image", output_projector="transformer")},
@@ -196,7 +200,12 @@ def test_the_text_connection_adds_two_markers():
 
 WRITES = {
     "image": row("image", output_projector="transformer", decoder="painter"),
-    "video": row("video", output_projector="transformer", conditioning=ConditioningSpec(3, 4), num_signal_tokens=5),
+    "video": row(
+        "video",
+        output_projector="transformer",
+        conditioning=Painter("video", ConditioningSpec(3, 4)),
+        num_signal_tokens=5,
+    ),
     "audio": row("audio", output_projector="transformer", decoder="player", num_signal_tokens=1),
 }
 

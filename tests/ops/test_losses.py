@@ -67,3 +67,10 @@ def test_no_items_are_a_zero_with_a_graph():
     total.backward()
     assert (total.item(), count) == (0.0, 0)
     assert made_NLD.grad is not None
+
+
+def test_temperature_divides_logits_by_hand():
+    # Logits 0 and 2 ln 3, halved, give probabilities 1/4 and 3/4.
+    hidden_BTD = torch.tensor([[[0.0, 2 * math.log(3)], [9.0, 9.0]]])
+    total, _ = next_token_loss(hidden_BTD, torch.tensor([[IGNORE_INDEX, 1]]), lambda hidden: hidden, temperature=2.0)
+    assert math.isclose(float(total), -math.log(3 / 4), rel_tol=1e-6)

@@ -2,6 +2,7 @@
 
 from functools import partial
 from importlib import import_module
+from inspect import Parameter, signature
 
 import pytest
 import torch
@@ -31,8 +32,8 @@ STATES = {
     "llama": ["asking", "model"],
     "imagebind": ["hearing", "model", "reading"],
     "stable_diffusion": ["unet", "vae"],
-    "zeroscope": ["unet", "vae"],
-    "audioldm": ["clap", "unet", "vae", "vocoder"],
+    "zeroscope": ["motion", "unet", "vae"],
+    "audioldm": ["clap", "halves", "pairs", "unet", "vae", "vocoder"],
 }
 
 
@@ -50,11 +51,11 @@ def short(monkeypatch):
         part = import_module(f"data_prep.parts.{name}")
         if hasattr(part, "RECORDS"):
             monkeypatch.setattr(part, "RECORDS", RECORDS.get(name) or dict.fromkeys(part.RECORDS, 4))
-        whole = hasattr(part, "STEPS")  # several trainings of one kind, each with its own number
-        if whole:
+        if hasattr(part, "STEPS"):  # several trainings of one kind, each with its own number
             monkeypatch.setattr(part, "STEPS", dict.fromkeys(part.STEPS, STEPS))
         for recipe, changes in RECIPES[name].items():
-            more = changes if whole else {"steps": STEPS, **changes}
+            has_steps = signature(getattr(part, recipe)).parameters["steps"].default is not Parameter.empty
+            more = {"steps": STEPS, **changes} if has_steps else changes
             monkeypatch.setattr(part, recipe, partial(getattr(part, recipe), **more))
         return part
 

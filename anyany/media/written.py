@@ -9,7 +9,6 @@ from anyany.files import whole
 from anyany.media.clips import encode_mp4
 from anyany.media.pictures import encode_png
 from anyany.media.sounds import encode_wav
-from anyany.messages.types import Media
 
 FILES: dict[str, tuple[str, Callable[[Tensor, float], bytes]]] = {
     "image": ("png", lambda pixels, rate_hz: encode_png(pixels)),
@@ -18,18 +17,17 @@ FILES: dict[str, tuple[str, Callable[[Tensor, float], bytes]]] = {
 }
 
 
-def written(medium: Media, rate_hz: float, folder: Path, number: int) -> Path:
+def written(modality: str, tensor: Tensor, rate_hz: float, folder: Path, number: int) -> Path:
     """Writes the medium under the first free name that begins with its number and modality.
 
     Args:
         rate_hz: of the decoder that made it.
     """
-    extension, encode = FILES[medium.modality]
-    assert medium.tensor is not None, "a decoder makes tensors"
+    extension, encode = FILES[modality]
     folder.mkdir(parents=True, exist_ok=True)
-    path, again = folder / f"{number}-{medium.modality}.{extension}", 1
+    path, again = folder / f"{number}-{modality}.{extension}", 1
     while path.exists():
-        path, again = folder / f"{number}-{medium.modality}-{again}.{extension}", again + 1
+        path, again = folder / f"{number}-{modality}-{again}.{extension}", again + 1
     with whole(path) as temporary:
-        temporary.write_bytes(encode(medium.tensor, rate_hz))
+        temporary.write_bytes(encode(tensor, rate_hz))
     return path

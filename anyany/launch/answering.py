@@ -1,0 +1,45 @@
+"""What answers an evaluation: the model in this process, or in several that each hold it."""
+
+import pickle
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anyany.evaluation.asking import Each, Job
+from anyany.launch.running import generator_of
+from anyany.models.generate import Generator
+
+
+@contextmanager
+def side_by_side(run: Path, processes: int) -> Iterator[Each]:
+    """Does jobs in processes of their own, as they come free; each reads the run from its folder."""
+    threads = max(1, torch.get_num_threads() // processes)
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (run, threads)) as pool:
+        try:
+            yield lambda jobs: _done(pool, jobs)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _done(pool: ProcessPoolExecutor, jobs: Sequence[Job]) -> Iterator[Any]:
+    for result in pool.map(_do, jobs):
+        yield pickle.loads(result)
+
+
+_generator: Generator  # of such a process
+
+
+def _begin(run: Path, threads: int) -> None:
+    global _generator
+    torch.set_num_threads(threads)
+    _generator = generator_of(run)
+
+
+def _do(job: Job) -> bytes:
+    """Pickled as bytes: a tensor by itself would go by shared memory, a file handle each."""
+    return pickle.dumps(job(_generator))
