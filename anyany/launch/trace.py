@@ -15,7 +15,7 @@ from anyany.data.samples import SampleReader
 from anyany.faults import UserError
 from anyany.launch.command_line import composed
 from anyany.launch.errors import ConfigError
-from anyany.launch.experiment import assembled, data_of, model_of
+from anyany.launch.experiment import assembled, data_of, model_of, prepare
 from anyany.media.table import MEDIA
 from anyany.messages.collate import Batch, Sample
 from anyany.messages.render import IGNORE_INDEX, Rendered
@@ -52,11 +52,13 @@ class _Stream:
 
     def __init__(self, overrides: Sequence[str]):
         config = composed(overrides)
+        config["data"]["cache_features"] = False  # so that the encoder is on the way
         self.stage = config["stage"]["name"]
         torch.manual_seed(config["seed"])
         self.parts = assembled(config)
         self.model = model_of(config, self.parts)
         data = data_of(config, self.parts, split="val", val_split=None)
+        prepare(config, self.parts, data)
         self.micro_batches = data.micro_batches(data.sources)
         self.samples: SampleReader = self.micro_batches.samples
 
@@ -165,6 +167,11 @@ def _through(model: Any, batch: Batch) -> Iterator[str]:
         yield f" 9 fuse      {_shape(embeddings_BTD)}"
         hidden_BTD = model.llm(embeddings_BTD, batch.position_ids_BT, batch.segment_ids_BT)
         yield f"10 LLM       {_shape(hidden_BTD)}"
+        for name, target in batch.targets.items():
+            if name in model.outputs and target.captions:
+                text_BTD = model.llm.embed(batch.input_ids_BT)
+                made_NLD = model.conditioning(name, hidden_BTD, text_BTD, target.signal_slots_BT)
+                yield f"11 projector {name}: states at its signals to a conditioning {_shape(made_NLD)}"
         terms = {name: (float(total), count) for name, (total, count) in model(batch).items()}
     for name, (total, count) in terms.items():
         yield f"12 loss      {name}: {total:.2f} / {count} = {total / max(count, 1):.3f}"
