@@ -50,6 +50,7 @@ class Row(Strict):
     output_projector: str | None
     decoder: str | None
     num_signal_tokens: NonNegativeInt
+    share_input_projector: bool = False
     conditioning: str | None = None  # in place of a decoder, a file of data_prep.caption_embeddings
 
 

@@ -41,13 +41,14 @@ class RowSpec:
     output_projector: str | None = None
     decoder: str | None = None
     conditioning: Conditioner | None = None
+    share_input_projector: bool = False  # with the other rows that name the same one and share it
 
 
 @dataclass(frozen=True)
 class Assembled:
     """Parts that fit together, the vocabulary that they are fed with, and what data workers do to media before them."""
 
-    inputs: dict[str, tuple[str, str]]  # modality -> names of encoder and input projector
+    inputs: dict[str, tuple[str, str]]  # modality -> keys of encoder and input projector
     encoders: dict[str, Encoder]
     input_projectors: dict[str, InputProjector]
     llm: LLM
@@ -90,7 +91,7 @@ def assemble(rows: Mapping[str, RowSpec], make: Make) -> Assembled:
     """
     llm: LLM = make("llm")
     inputs = {name: side for name, row in rows.items() if (side := _input_side(name, row)) is not None}
-    encoders, projectors = _input_parts(inputs, llm.dim, make)
+    encoders, projectors = _input_parts(inputs, rows, llm.dim, make)
     layouts = {name: _layout(name, row, make) for name, row in rows.items()}
     decoders = {name: _decoder(name, row.decoder, make) for name, row in rows.items() if row.decoder is not None}
     tables = {name: row.conditioning for name, row in rows.items() if row.conditioning is not None}
@@ -116,7 +117,7 @@ def assemble(rows: Mapping[str, RowSpec], make: Make) -> Assembled:
 
 
 def _input_parts(
-    inputs: Mapping[str, tuple[str, str]], llm_dim: int, make: Make
+    inputs: Mapping[str, tuple[str, str]], rows: Mapping[str, RowSpec], llm_dim: int, make: Make
 ) -> tuple[dict[str, Encoder], dict[str, InputProjector]]:
     encoders: dict[str, Encoder] = {}
     projectors: dict[str, InputProjector] = {}
@@ -126,19 +127,19 @@ def _input_parts(
         _check_reads(name, encoder, encoders[encoder])
         if projector not in projectors:
             dims = {"input_dim": encoders[encoder].dim, "llm_dim": llm_dim}
-            projectors[projector] = make("input_projector", projector, **dims)
+            projectors[projector] = make("input_projector", rows[name].input_projector, **dims)
     _check_shared(inputs, encoders)
     return encoders, projectors
 
 
 def _input_side(name: str, row: RowSpec) -> tuple[str, str] | None:
-    """(encoder, input projector), or None where the row reads nothing."""
+    """Keys of encoder and input projector, the latter the row's own unless shared; None where it reads nothing."""
     if row.encoder is None:
         return None
     if row.placeholder is None or row.input_projector is None:
         missing = "placeholder" if row.placeholder is None else "input_projector"
         raise ValueError(f"rows.{name}: encoder={row.encoder} without {missing}; give one, or encoder=null")
-    return row.encoder, row.input_projector
+    return row.encoder, row.input_projector if row.share_input_projector else name
 
 
 def _check_reads(name: str, encoder_name: str, encoder: Encoder) -> None:
@@ -156,7 +157,7 @@ def _check_shared(inputs: Mapping[str, tuple[str, str]], encoders: Mapping[str, 
         if found != wanted:
             raise ValueError(
                 f"rows.{name} and rows.{other} share input_projector={projector}, but their encoders' features are "
-                f"{found} and {wanted} wide; name a projector for each"
+                f"{found} and {wanted} wide; give one of them share_input_projector=false"
             )
 
 

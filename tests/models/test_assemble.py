@@ -40,7 +40,7 @@ class Painter:
 
 def row(name, **changes):
     spec = {"placeholder": f"<|{name}|>", "encoder": "patches", "input_projector": "linear", "connection": "signal"}
-    return RowSpec(**(spec | {"num_signal_tokens": 2} | changes))
+    return RowSpec(**({"share_input_projector": True, "num_signal_tokens": 2} | spec | changes))
 
 
 def assembled(rows, made=None):
@@ -248,3 +248,13 @@ def test_a_connection_in_text_needs_no_projector_and_says_so(caplog):
         parts = assembled({"image": row("image", connection="text", output_projector="transformer", decoder="painter")})
     assert parts.output_projectors == {}
     assert "rows.image: connection=text reads no states: no output projector is built" in caplog.text
+
+
+def test_rows_have_projectors_of_their_own_or_share_one():
+    apart = assembled({name: row(name, share_input_projector=name != "image") for name in ROWS})
+    assert {name: key for name, (_, key) in apart.inputs.items()} == {
+        "image": "image", "video": "linear", "audio": "linear"
+    }  # fmt: skip
+    assert len({id(projector) for projector in apart.input_projectors.values()}) == 2
+    own = assembled({name: row(name, share_input_projector=False) for name in ROWS})
+    assert {name: key for name, (_, key) in own.inputs.items()} == {name: name for name in ROWS}
