@@ -7,7 +7,7 @@ from data_prep.conditioning import compute, main
 from tests.launch.test_experiment import world  # noqa: F401
 
 STAGE = [
-    "stage=dec_align", "source=[microworld_image]", "rows.image.decoder=stable_diffusion",
+    "experiment=from_scratch", "stage=dec_align", "source=[microworld_image]", "rows.image.decoder=stable_diffusion",
     "rows.image.output_projector=transformer", "llm.hidden_size=32",
 ]  # fmt: skip
 
