@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from diffusers import TextToVideoSDPipeline, UNet3DConditionModel
+from diffusers.models.resnet import TemporalConvLayer
 from diffusers.models.transformers.transformer_temporal import TransformerTemporalModel
 from torch import Tensor, nn
 
@@ -28,13 +29,12 @@ NAME, MODALITY = "zeroscope", "video"
 RECORDS = 20_000
 MAX_TOKENS = 24  # the longest caption has 20
 VOCABULARY = 740
-STEPS = {"unet": 5000, "motion": 4000}  # of the denoiser
+CLOCK, CLOCK_STEPS = 1.5, 150  # of what a layer over time adds at first, against its input; to learn it
 RECIPE = {
     "vae": "begins as Stable Diffusion's and goes on with single frames",
-    "unet": "begins as Stable Diffusion's denoiser, with layers over time that at first change nothing, and with a "
-    "text encoder from nothing; v-prediction, captions drawn anew",
-    "motion": "the denoiser and its text encoder again, with pure noise at the end of the schedule and more times near "
-    "it, where text alone tells what moves where",
+    "unet": "begins as Stable Diffusion's denoiser, with layers over time that at first tell early frames from late "
+    "ones and do nothing else, and with a text encoder from nothing; v-prediction, captions drawn anew, pure noise at "
+    "the end of the schedule and more times near it, where text alone tells what moves where",
 }
 
 
@@ -44,9 +44,7 @@ def train(job: Job) -> float:
     pool = job.pool("video", RECORDS)
     seconds = job.run(autoencoder_recipe(decoder, pool))
     set_scaling(decoder.vae, from_uint8(pool.media(range(100)).flatten(0, 1)).to(job.device))
-    latents = Latents(*encode_clips(decoder, pool), pool.scenes)
-    for name, steps in STEPS.items():
-        seconds += job.run(denoiser_recipe(decoder, latents, name, steps))
+    seconds += job.run(denoiser_recipe(decoder, Latents(*encode_clips(decoder, pool), pool.scenes)))
     save(decoder, job.out / NAME)
     return seconds
 
@@ -66,12 +64,14 @@ def make(folder: Path, pictures: Path) -> None:
     painter.load()
     torch.manual_seed(0)
     tokenizer = clip_tokenizer(captions(["video"], 20_000), VOCABULARY, MAX_TOKENS)
+    unet = inflated(painter.unet)
+    tell_time(unet)
     pipeline = TextToVideoSDPipeline(
         vae=painter.vae,
         text_encoder=text_encoder(tokenizer),
         tokenizer=tokenizer,
-        unet=inflated(painter.unet),
-        scheduler=scheduler(),
+        unet=unet,
+        scheduler=from_pure_noise(scheduler()),
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
 
@@ -102,6 +102,28 @@ def inflated(unet: Any) -> UNet3DConditionModel:
     return over_time
 
 
+def tell_time(unet: nn.Module, num_frames: int = 8) -> None:
+    """Teaches each convolution over time to add a clock to its input: one direction of the channels, times -1 to 1.
+
+    Nothing else in the network knows the order of frames. Where these convolutions begin at zero, order and the words
+    that ask for one have to be learned at once: after 72,000 clips a denoiser gave "left" and "right" the same loss.
+    """
+    clock_F = torch.linspace(-1, 1, num_frames)
+    for layer in unet.modules():
+        if not isinstance(layer, TemporalConvLayer):
+            continue
+        width = layer.conv4[-1].out_channels
+        wanted_FC11 = CLOCK * (clock_F[:, None] * torch.randn(width))[:, :, None, None]
+        layer.eval()  # without dropout
+        optimizer = torch.optim.Adam(layer.parameters(), lr=1e-2)
+        for _ in range(CLOCK_STEPS):
+            given_XCHW = torch.randn(4 * num_frames, width, 2, 2)
+            added_XCHW = layer(given_XCHW, num_frames=num_frames) - given_XCHW
+            optimizer.zero_grad()
+            (added_XCHW - wanted_FC11.repeat(4, 1, 1, 1)).square().mean().backward()
+            optimizer.step()
+
+
 def autoencoder_recipe(decoder: ZeroScope, pool: Pool, steps: int = 1500, batch: int = 32) -> AutoencoderRecipe:
     def items(draw: Draw) -> Tensor:
         clips, _ = pool.draw(draw.rng, batch)
@@ -113,13 +135,10 @@ def autoencoder_recipe(decoder: ZeroScope, pool: Pool, steps: int = 1500, batch:
 
 
 def denoiser_recipe(
-    decoder: ZeroScope, latents: Latents, name: str, steps: int, batch: int = 8, learning_rate: float = 5e-4
+    decoder: ZeroScope, latents: Latents, steps: int = 6000, batch: int = 8, learning_rate: float = 5e-4
 ) -> DiffusionRecipe:
-    told, skew = f"{steps} steps of {batch}", 1
-    if name == "motion":
-        decoder.scheduler, skew = from_pure_noise(decoder.scheduler), 2
-        told += ", from pure noise"
-    return DiffusionRecipe(f"{NAME}/{name}", decoder, latents, told, steps, batch, learning_rate, skew=skew)
+    told = f"{steps} steps of {batch}, from pure noise, with a clock"
+    return DiffusionRecipe(f"{NAME}/unet", decoder, latents, told, steps, batch, learning_rate, skew=2)
 
 
 def encode_clips(decoder: ZeroScope, pool: Pool) -> tuple[Tensor, Tensor]:

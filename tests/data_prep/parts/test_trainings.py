@@ -32,7 +32,7 @@ STATES = {
     "llama": ["asking", "model"],
     "imagebind": ["hearing", "model", "reading"],
     "stable_diffusion": ["unet", "vae"],
-    "zeroscope": ["motion", "unet", "vae"],
+    "zeroscope": ["unet", "vae"],
     "audioldm": ["clap", "halves", "pairs", "unet", "vae", "vocoder"],
 }
 

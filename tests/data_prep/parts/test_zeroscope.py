@@ -5,7 +5,7 @@ from diffusers import UNet2DConditionModel, UNet3DConditionModel
 from anyany.models.decoders.latent_diffusion import from_uint8
 from anyany.models.decoders.zeroscope import ZeroScope
 from data_prep.parts.training import draw_of
-from data_prep.parts.zeroscope import autoencoder_recipe, encode_clips, inflated
+from data_prep.parts.zeroscope import autoencoder_recipe, encode_clips, inflated, tell_time
 from tests.models.decoders.pipelines import NUM_FRAMES, zeroscope
 
 CPU = torch.device("cpu")
@@ -77,6 +77,25 @@ def test_layers_over_time_learn_to_mix_frames(painter):
         missed.square().mean().backward()
         optimizer.step()
     assert influence() > 1e-3
+
+
+def test_layers_over_time_tell_early_frames_from_late_ones(painter):
+    torch.manual_seed(0)
+    learner = inflated(painter).eval()
+    still = torch.randn(2, 4, 1, 8, 8).expand(-1, -1, 8, -1, -1)
+    times_N, conditioning_NLD = torch.tensor([500, 900]), torch.randn(2, 7, 12)
+
+    def distances():
+        """Of each frame's prediction from the first one's, where all frames are the same."""
+        with torch.no_grad():
+            made = learner(still, times_N, conditioning_NLD).sample
+        return (made - made[:, :, :1]).square().mean((0, 1, 3, 4))
+
+    assert distances().max() < 1e-9
+    tell_time(learner)
+    found = distances()
+    assert found[7] > 1e-4
+    assert found[1] < found[4] < found[7]
 
 
 def test_a_denoiser_that_does_not_fit_is_refused():
