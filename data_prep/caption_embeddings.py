@@ -28,9 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     sys.stdout.write(f"{kept} captions in {args.out}, {again} entries more whose caption was there already\n")
     modality = args.out.stem if args.out.stem in MEDIA else "<modality>"
-    sys.stdout.write(
-        f"next: python train.py stage=dec_align rows.{modality}.decoder=null rows.{modality}.conditioning={args.out}\n"
-    )
+    words = {"decoder": "null", "output_projector": "transformer", "conditioning": args.out}
+    row = " ".join(f"rows.{modality}.{name}={value}" for name, value in words.items())
+    sys.stdout.write(f"next: python train.py stage=dec_align {row}\n")
     return 0
 
 

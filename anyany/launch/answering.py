@@ -28,7 +28,7 @@ def side_by_side(run: Path, processes: int) -> Iterator[Each]:
 
 def _done(pool: ProcessPoolExecutor, jobs: Sequence[Job]) -> Iterator[Any]:
     for result in pool.map(_do, jobs):
-        yield pickle.loads(result)
+        yield pickle.loads(result)  # of this program's own processes, never from a file or a request
 
 
 _generator: Generator  # of such a process

@@ -128,7 +128,8 @@ def train(config: Config, run: Path) -> dict[str, float]:
         )
         logger = build(config["logger"]) if config.get("logger") else None
         callbacks = [build(node) for node in (config.get("callbacks") or {}).values()]
-        callbacks += showing(logger, parts, model, data, run)
+        if config["stage"]["val_every"]:
+            callbacks += showing(logger, parts, model, data, run)
     log.info("what is trained, and on what\n%s", told(model, parts, data.sources))
     return fit(
         module,

@@ -66,9 +66,9 @@ def _conditioning(folder: Path) -> Figure:
         seconds["cached"] += (cached := time.perf_counter() - begun)
         begun = time.perf_counter()
         with torch.no_grad():
-            for name, target in step.micro_batches[0].targets.items():
-                if target.captions:
-                    steps.parts.decoders[name].condition(target.captions)
+            for name, decoder in steps.parts.decoders.items():
+                if captions := step.micro_batches[0].targets[name].captions:
+                    decoder.condition(captions)
         seconds["computed"] += cached + time.perf_counter() - begun
     rates = {name: samples / taken for name, taken in seconds.items()}
     return ratio("dec_align, conditioning kept / computed", rates["cached"], rates["computed"], 2.0)
@@ -83,7 +83,7 @@ def packed_rows(folder: Path) -> Iterator[Figure]:
 
 
 def lightning(folder: Path) -> Iterator[Figure]:
-    """The same steps by Lightning and by a bare loop; each is warmed up by the other's run of the caches."""
+    """The same steps by Lightning and by a bare loop; three steps before them fill the caches and warm up."""
     write_world(folder)
     chosen = config(folder, "bare", "stage=enc_align", "data.num_workers=0")
     rate(folder, "warm", "stage=enc_align", "data.num_workers=0", "stage.max_steps=3")
