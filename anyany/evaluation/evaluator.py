@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anyany.data.recipes import make_media, read_media
+from anyany.evaluation.alignment import alignment
 from anyany.evaluation.asking import Each, Job, ask
 from anyany.evaluation.bounds import Bounds, bounds
 from anyany.evaluation.items import NOVEL, SPLITS, Item, dialogues, exchanged, pairs, texts
@@ -23,6 +24,7 @@ NAMED = (
     "text+image to text+image+video",
     "text to text+image+video+audio",
 )
+GENERATION = "generation."
 TURNS = ("two turns", "three turns", "four turns")
 Figures = dict[str, Any]  # nested, with a Figure at each end
 
@@ -72,7 +74,7 @@ def tasks(asked: Asked, reads: Sequence[str], writes: Sequence[str]) -> Iterator
     for modality in (name for name in SCENES if name in writes):
         for split in asked.splits:
             items = list(pairs(modality, level, split, number, partial(make_media, modality=modality)))
-            yield Task(f"generation.{modality}.{split}", items, _generation)
+            yield Task(f"{GENERATION}{modality}.{split}", items, _generation)
     for case in asked.cases:
         items = list(dialogues(case, level, NOVEL, number))
         shown = {scene.modality for item in items for scene in item.shown}
@@ -107,20 +109,32 @@ def figures_of(answered: Sequence[Answered]) -> Figures:
 
 def add_bounds(answered: Sequence[Answered], each: Each, cache: Path, told: Callable[[int], None]) -> None:
     """Beside each share of generation the ceiling and the floor of its decoder."""
-    made = [one for one in answered if one.task.name.startswith("generation.")]
+    made = [one for one in answered if one.task.name.startswith(GENERATION)]
     for one, found in zip(made, each([_bounds_of(one.task, cache) for one in made]), strict=True):
         one.figures |= {name: by_attribute[ALL_RIGHT] for name, by_attribute in found.items()}
         told(2 * len(one.task.items))
 
 
+def add_alignment(answered: Sequence[Answered], each: Each) -> None:
+    """Beside each share of generation the distances that ``dec_align`` brings down."""
+    made = [one for one in answered if one.task.name.startswith(GENERATION)]
+    jobs = [partial(alignment, modality=_modality(one.task), items=one.task.items) for one in made]
+    for one, found in zip(made, each(jobs), strict=True):
+        one.figures |= {"alignment": found} if found else {}
+
+
 def _bounds_of(task: Task, cache: Path) -> Job:
     captions = [item.targets[0].caption or "" for item in task.items]
     scenes = [item.scenes[0] for item in task.items]
-    return partial(_bounds, modality=task.name.split(".")[1], captions=captions, scenes=scenes, cache=cache)
+    return partial(_bounds, modality=_modality(task), captions=captions, scenes=scenes, cache=cache)
 
 
 def _bounds(generator: Generator, modality: str, captions: list[str], scenes: list[Scene], cache: Path) -> Bounds:
     return bounds(generator.decoders[modality], captions, scenes, cache)
+
+
+def _modality(task: Task) -> str:
+    return task.name.split(".")[1]
 
 
 def _together(answered: Sequence[Answered]) -> tuple[list[Item], list[Reply]]:

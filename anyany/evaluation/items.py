@@ -46,6 +46,7 @@ class Item:
     scenes: tuple[Scene, ...] = ()
     shown: tuple[Scene, ...] = ()
     group: int = 0
+    reply: Message | None = None  # a right one, of several ways to say it
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -134,7 +135,7 @@ def _item(
     *_, given = messages
     wanted = tuple(scenes[part.member or ""] for part in given.content if isinstance(part, Media))
     shown = tuple(scenes[part.member or ""] for part in media_of(messages, "user"))
-    return Item(before, answer, targets, wanted, shown, group)
+    return Item(before, answer, targets, wanted, shown, group, reply)
 
 
 def _with_bytes(message: Message, members: Mapping[str, bytes]) -> Message:

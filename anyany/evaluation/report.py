@@ -34,6 +34,7 @@ def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
     yield "<h2>Generation</h2><p>Share of media in which the oracle reads all that was asked for; the ceiling is the"
     yield "decoder asked through its own text encoder, the floor is what it makes of the mean conditioning.</p>"
     yield _table(_by_split(figures.get("generation", {}), (ALL_RIGHT, "ceiling", "floor")))
+    yield from _alignment(figures.get("generation", {}))
     yield "<h2>Dialogues</h2><p>Share in which every turn is right; in the control, with another item's media.</p>"
     control = figures.get("control", {}).get("dialogues", {})
     rows = [
@@ -53,6 +54,18 @@ def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
         yield _table(
             [(stage, {name: f"{figure.value:,.0f}" for name, figure in c.items()}) for stage, c in cost.items()]
         )
+
+
+def _alignment(generation: Mapping[str, Any]) -> Iterator[str]:
+    found = {
+        modality: {split: named["alignment"] for split, named in splits.items() if "alignment" in named}
+        for modality, splits in generation.items()
+    }
+    if any(found.values()):
+        yield "<p>Distance of a position of the conditioning to what the decoder's text encoder gives, for all, for the"
+        yield "caption's tokens and for padding; and that of the mean over the items.</p>"
+        names = [prefix + part for prefix in ("", "predict_mean_") for part in ("all", "content", "padding")]
+        yield _table(_by_split(found, names))
 
 
 def _by_split(figures: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:

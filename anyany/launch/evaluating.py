@@ -12,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from anyany.evaluation.asking import here
-from anyany.evaluation.evaluator import Answered, Asked, add_bounds, evaluate, figures_of, tasks
+from anyany.evaluation.evaluator import Answered, Asked, add_alignment, add_bounds, evaluate, figures_of, tasks
 from anyany.evaluation.forgetting import text_loss
 from anyany.evaluation.items import held_out_texts
 from anyany.evaluation.report import report
@@ -70,6 +70,7 @@ def _answered(
             progress.advance(task, done)
 
         answered = evaluate(each, every, seed, told)
+        add_alignment(answered, each)
         add_bounds(answered, each, Path(config["paths"]["cache"]) / "bounds", told)
     return answered
 

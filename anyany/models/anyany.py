@@ -46,8 +46,7 @@ class AnyToAny(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Term]:
         """The loss terms of one micro-batch, each (sum, count)."""
-        text_BTD = self.llm.embed(batch.input_ids_BT)
-        hidden_BTD = self.llm(self.fused(text_BTD, batch), batch.position_ids_BT, batch.segment_ids_BT)
+        text_BTD, hidden_BTD = self.states(batch)
         temperature = self.temperature if self.training else 1.0
         terms = {"text": next_token_loss(hidden_BTD, batch.labels_BT, self.llm.head, temperature)}
         for name in self.outputs:
@@ -57,6 +56,11 @@ class AnyToAny(nn.Module):
             assert wanted_NLD is not None, f"{name}: targets without the conditioning to align with"
             terms[f"{name}/align"] = alignment_loss(made_NLD, wanted_NLD)
         return terms
+
+    def states(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """``[B, T, D]`` embeddings of the text alone, and last hidden states of text and media."""
+        text_BTD = self.llm.embed(batch.input_ids_BT)
+        return text_BTD, self.llm(self.fused(text_BTD, batch), batch.position_ids_BT, batch.segment_ids_BT)
 
     def fused(self, text_BTD: Tensor, batch: Batch) -> Tensor:
         """The text's embeddings with the media's rows at their slots."""

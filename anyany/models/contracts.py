@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from anyany.media.table import Preprocess
@@ -157,6 +158,10 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def condition(self, captions: Sequence[str]) -> Tensor:
         """``[N, length, dim]`` from the decoder's own text encoder."""
+
+    def content(self, captions: Sequence[str]) -> Tensor:
+        """``[N, length]``: whether a position of ``condition`` is one of the caption's tokens, or of all of them."""
+        return torch.ones(len(captions), self.spec.length, dtype=torch.bool)
 
     @abstractmethod
     def encode(self, media: Tensor) -> Tensor:

@@ -21,13 +21,15 @@ from data_prep.parts.vocoder import VocoderRecipe, any_sounds, set_range
 
 NAME, MODALITY = "audioldm", "audio"
 RECORDS = 12_000
-STEPS = {"unet": 6000, "halves": 2500, "pairs": 3500}  # of the denoiser
+STEPS = {"unet": 6000, "halves": 2500, "pairs": 3500, "longer": 6000}  # of the denoiser
 # Sounds told by half, as many as records, times this.
 HALVES: dict[str, dict[Sounds, float]] = {
     "unet": {unpitched: 1 / 2},
     "halves": {unpitched: 1, untimbred: 1},
     "pairs": {unpitched: 1 / 4, untimbred: 1 / 4, unpaired: 1},
+    "longer": {unpaired: 2},  # the same ones twice
 }
+PURE_NOISE = ("pairs", "longer")  # trainings with a schedule that ends there
 RECIPE = {
     "vocoder": "log-mel spectrograms to sound: records, varied in speed and mixed, sounds of any pitch, and invented "
     "ones; spectra at several resolutions, no adversary",
@@ -39,6 +41,7 @@ RECIPE = {
     "so that novel pairs are heard but never named",
     "pairs": "the denoiser again, with pure noise at the end of the schedule: two fifths of the sounds have any timbre "
     "and any pitch of those that have a name, novel pairs among them, and are told by one of the two alone",
+    "longer": "the denoiser again, so that two thirds of the sounds are such",
 }
 
 
@@ -100,7 +103,8 @@ class Encoded:
             items = partial(_encoded, self.decoder, sounds_NS)
             self.kinds[name] = Latents(*encode_all(self.decoder.vae, items, len(sounds_NS)), scenes)
         found = self.kinds[name]
-        return Latents(found.mean[:number], found.std[:number], found.scenes[:number])
+        indices = [index % len(found.mean) for index in range(number)]
+        return Latents(found.mean[indices], found.std[indices], [found.scenes[index] for index in indices])
 
 
 def denoiser_recipe(encoded: Encoded, name: str, steps: int, batch: int = 32) -> DiffusionRecipe:
@@ -109,7 +113,7 @@ def denoiser_recipe(encoded: Encoded, name: str, steps: int, batch: int = 32) ->
     mean, std = (torch.cat([getattr(part, value) for part in parts]) for value in ("mean", "std"))
     latents = Latents(mean, std, [scene for part in parts for scene in part.scenes])
     told = f"{steps} steps of {batch}, the text encoder frozen"
-    if name == "pairs":
+    if name in PURE_NOISE:
         decoder.scheduler = from_pure_noise(decoder.scheduler)
         told += ", from pure noise"
     return DiffusionRecipe(f"{NAME}/{name}", decoder, latents, told, steps, batch, networks=("unet",))

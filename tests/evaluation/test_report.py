@@ -50,12 +50,14 @@ def test_the_page_holds_every_figure_and_what_it_is_of(answered):
         "forgotten": {"before": share(1, 2)},
         "cost": {"enc_align": {"seconds": share(1, 1)}},
     }
+    figures["generation"]["image"]["test"]["alignment"] = {"content": share(1, 5), "predict_mean_content": share(4, 5)}
     text = report("a / b", "Level easy.", figures, answered)
     assert "http" not in text.replace("http-equiv", "")  # everything stands inside
     assert "<script" not in text
     for title in ("Understanding", "Generation", "Dialogues", "Control", "Routing", "Forgotten", "Cost"):
         assert f"<h2>{title}</h2>" in text
     assert "<b>0.333</b>" in text
+    assert text.index("<th>content</th>") < text.index("<b>0.200</b>") < text.index("<b>0.800</b>")
     assert "What is &lt;b&gt;this&lt;/b&gt;?" in text
     assert "Here &amp; there" in text
     assert len(re.findall(r"<img", text)) >= 4

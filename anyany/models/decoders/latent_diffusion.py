@@ -113,6 +113,11 @@ class LatentDiffusion(Decoder):
         ids: Mapping[str, Tensor] = self.tokenizer(list(captions), **options).to(self.device)
         return ids
 
+    def content(self, captions: Sequence[str]) -> Tensor:
+        if self.spec.length == 1:
+            return super().content(captions)
+        return self.token_ids(captions)["attention_mask"].bool()
+
     def denoising_loss(self, conditioning_NLD: Tensor, latents: Tensor, noise: Tensor, times_N: Tensor) -> Term:
         alphas_K, kind = self.scheduler.alphas_cumprod, self.scheduler.config.prediction_type
         noisy = add_noise(latents, noise, alphas_K, times_N)

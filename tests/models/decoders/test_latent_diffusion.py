@@ -100,6 +100,17 @@ def test_what_has_no_weights_is_missed_when_it_is_needed(name, loaded, folders, 
         decoder.generate(torch.zeros(1, *(SPECS[name].length, SPECS[name].dim)), [0])
 
 
+def test_content_is_where_the_captions_tokens_are(name, loaded):
+    decoder = loaded()
+    found, length = decoder.content(CAPTIONS), decoder.spec.length
+    assert found.shape == (len(CAPTIONS), length)
+    if length == 1:
+        assert found.all()
+    else:  # each with its begin and its end
+        counts = [min(len(decoder.tokenizer(caption)["input_ids"]), length) for caption in CAPTIONS]
+        assert found.tolist() == [[place < count for place in range(length)] for count in counts]
+
+
 def test_latents_and_media_have_their_shapes(name, family, loaded):
     decoder = loaded()
     torch.manual_seed(0)
