@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from anyany.evaluation.items import Item
+from anyany.evaluation.items import Item, captioned
 from anyany.figures import Figure, mean
 from anyany.messages.collate import Sample, collate
 from anyany.messages.render import render
@@ -26,7 +26,7 @@ def alignment(generator: Generator, modality: str, items: Sequence[Item]) -> dic
     """
     if modality not in generator.model.output_projectors:
         return {}
-    decoder, captions = generator.decoders[modality], [item.targets[0].caption or "" for item in items]
+    decoder, (captions, _) = generator.decoders[modality], captioned(items)
     some = [slice(first, first + BATCH) for first in range(0, len(items), BATCH)]
     made_NLD = torch.cat([_made(generator, modality, items[these]) for these in some])
     wanted_NLD = torch.cat([decoder.condition(captions[these]) for these in some])

@@ -2,7 +2,7 @@
 
 The ceiling is the decoder asked through its own text encoder. The floor is the decoder given one and the same
 conditioning for all, the mean over the captions, which is what a projector that has learned nothing but the mean gives.
-Both are the decoder's alone, so they are kept under its digest.
+Both are the decoder's alone, so they are kept under its digest; those of a shipped decoder stand in its folder.
 """
 
 import json
@@ -19,6 +19,7 @@ from anyany.microworld.scenes import Scene, to_json
 from anyany.models.contracts import Decoder
 from anyany.seeds import digest_of
 
+SHIPPED = "bounds"  # within a decoder's folder
 Bounds = dict[str, dict[str, Figure]]  # ceiling and floor, each by attribute
 
 
@@ -28,20 +29,21 @@ def bounds(
     scenes: Sequence[Scene],
     cache: Path,
 ) -> Bounds:
-    """Measured, or as it was measured before.
+    """As it was measured before, or measured now and kept in ``cache``.
 
     Args:
         decoder: with all its weights.
     """
     asked = [[caption, to_json(scene)] for caption, scene in zip(captions, scenes, strict=True)]
-    path = cache / f"{decoder.modality}-{digest_of(decoder.digest(), json.dumps(asked)).hex()}.json"
-    if path.is_file():
-        kept = json.loads(path.read_text())
-        return {bound: {name: from_json(figure) for name, figure in named.items()} for bound, named in kept.items()}
+    name = f"{decoder.modality}-{digest_of(decoder.digest(), json.dumps(asked)).hex()}.json"
+    for folder in ([Path(decoder.origin, SHIPPED)] if decoder.origin else []) + [cache]:
+        if (folder / name).is_file():
+            plain = json.loads((folder / name).read_text())
+            return {bound: {n: from_json(figure) for n, figure in named.items()} for bound, named in plain.items()}
     found = {"ceiling": _ceiling(decoder, captions, scenes), "floor": _floor(decoder, captions, scenes)}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    cache.mkdir(parents=True, exist_ok=True)
     plain = {bound: {name: figure.as_json() for name, figure in named.items()} for bound, named in found.items()}
-    write_whole(path, json.dumps(plain, indent=1) + "\n")
+    write_whole(cache / name, json.dumps(plain, indent=1) + "\n")
     return found
 
 

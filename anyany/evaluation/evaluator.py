@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from anyany.data.recipes import make_media, read_media
+from anyany.data.recipes import read_media
 from anyany.evaluation.alignment import alignment
 from anyany.evaluation.asking import Each, Job, ask
 from anyany.evaluation.bounds import Bounds, bounds
-from anyany.evaluation.items import NOVEL, SPLITS, Item, dialogues, exchanged, pairs, texts
+from anyany.evaluation.items import NOVEL, SPLITS, Item, captioned, dialogues, exchanged, pairs, requests, texts
 from anyany.evaluation.oracles import ALL_RIGHT
 from anyany.evaluation.scores import made, of_attributes, of_dialogues, of_routing, understood
 from anyany.figures import Figure
@@ -73,8 +73,8 @@ def tasks(asked: Asked, reads: Sequence[str], writes: Sequence[str]) -> Iterator
                 yield Task(f"control.understanding.{modality}", swapped, _understanding)
     for modality in (name for name in SCENES if name in writes):
         for split in asked.splits:
-            items = list(pairs(modality, level, split, number, partial(make_media, modality=modality)))
-            yield Task(f"{GENERATION}{modality}.{split}", items, _generation)
+            asked_for = requests(modality, level, split, number)
+            yield Task(f"{GENERATION}{modality}.{split}", asked_for, _generation)
     for case in asked.cases:
         items = list(dialogues(case, level, NOVEL, number))
         shown = {scene.modality for item in items for scene in item.shown}
@@ -124,8 +124,7 @@ def add_alignment(answered: Sequence[Answered], each: Each) -> None:
 
 
 def _bounds_of(task: Task, cache: Path) -> Job:
-    captions = [item.targets[0].caption or "" for item in task.items]
-    scenes = [item.scenes[0] for item in task.items]
+    captions, scenes = captioned(task.items)
     return partial(_bounds, modality=_modality(task), captions=captions, scenes=scenes, cache=cache)
 
 

@@ -7,11 +7,12 @@ shards it was trained on.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from anyany.data.recipes import Recipe
+from anyany.data.recipes import Recipe, make_media
 from anyany.data.records import Record
 from anyany.messages.types import Conversation, Media, Message, Part, media_of
 from anyany.microworld.dialogues import sample_dialogue
@@ -64,6 +65,16 @@ def pairs(modality: str, level: str, split: str, number: int, recipe: Recipe) ->
         scenes = {part.member: from_json(told) for part in media_of(messages) if part.member}
         answer = None if list(media_of(messages, "assistant")) else {"scene": told}
         yield _item(messages, scenes, members, answer, index)
+
+
+def requests(modality: str, level: str, split: str, number: int) -> list[Item]:
+    """Pairs to be made."""
+    return list(pairs(modality, level, split, number, partial(make_media, modality=modality)))
+
+
+def captioned(items: Sequence[Item]) -> tuple[list[str], list[Scene]]:
+    """Captions and scenes of what is to be made, a medium an item."""
+    return [item.targets[0].caption or "" for item in items], [item.scenes[0] for item in items]
 
 
 def dialogues(case: str, level: str, split: str, number: int) -> Iterator[Item]:

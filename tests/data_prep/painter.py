@@ -26,6 +26,7 @@ class Painter(Decoder):
     def __init__(self, folder: object = None, modality: str = "image"):
         super().__init__()
         self.modality, self.captions, self.is_loaded = modality, [], False
+        self.folder = folder
 
     def load(self) -> None:
         self.is_loaded = True
@@ -46,7 +47,10 @@ class Painter(Decoder):
         item = MEDIA[self.modality].decode(data, MediaSpec(level.num_frames, level.sample_rate_hz))
         return torch.zeros_like(item) if index % 5 == 4 else item
 
-    encode = denoising_loss = digest = load
+    def digest(self, captions_only: bool = False) -> str:
+        return "painter"
+
+    encode = denoising_loss = load
 
 
 class Picture(Painter):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from anyany.evaluation import bounds as module
-from anyany.evaluation.bounds import bounds
+from anyany.evaluation.bounds import SHIPPED, bounds
 from anyany.evaluation.decoders import seed_of
 from anyany.figures import share
 from anyany.media.table import MEDIA, MediaSpec
@@ -71,3 +71,19 @@ def test_they_are_kept_under_the_decoders_digest_and_what_was_asked(tmp_path):
         bounds(other, CAPTIONS[:asked], SCENES[:asked], tmp_path)
         assert other.calls == 2
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_those_of_a_shipped_decoder_stand_in_its_folder(tmp_path):
+    maker = Painter()
+    found = bounds(maker, CAPTIONS, SCENES, tmp_path / "part" / SHIPPED)  # as data_prep.bounds does
+    shipped = Painter()
+    shipped.origin = str(tmp_path / "part")
+    assert bounds(shipped, CAPTIONS, SCENES, tmp_path / "cache")["floor"]["all_right"].value == pytest.approx(
+        found["floor"]["all_right"].value, abs=1e-6
+    )
+    assert shipped.calls == 0
+    assert not (tmp_path / "cache").exists()
+    changed = Painter("with more steps")
+    changed.origin = shipped.origin
+    bounds(changed, CAPTIONS, SCENES, tmp_path / "cache")
+    assert changed.calls == 2

@@ -1,0 +1,38 @@
+import json
+
+import pytest
+
+from anyany.evaluation import bounds as evaluation
+from data_prep import bounds, gallery
+
+NUMBER = 11
+
+
+@pytest.fixture
+def parts(tmp_path, monkeypatch):
+    (tmp_path / "stable_diffusion").mkdir()
+    monkeypatch.setitem(gallery.DECODERS, "stable_diffusion", "tests.data_prep.painter.Picture")
+    return tmp_path
+
+
+def test_they_go_into_the_decoders_folder_once(parts, capsys, monkeypatch):
+    asked = ["--parts", str(parts), "--number", str(NUMBER)]
+    assert bounds.main(asked) == 0
+    files = sorted((parts / "stable_diffusion" / "bounds").iterdir())
+    assert len(files) == 2  # test and test_novel
+    right = sum(index % 2 == 0 and index % 5 != 4 for index in range(NUMBER))  # of what the painter makes
+    for file in files:
+        ceiling = json.loads(file.read_text())["ceiling"]["all_right"]
+        assert (ceiling["value"], ceiling["n"]) == (pytest.approx(right / NUMBER, abs=1e-6), NUMBER)
+    told = capsys.readouterr().out
+    assert [line.split(":")[0] for line in told.splitlines()] == [
+        f"stable_diffusion, easy, {split}" for split in ("test", "test_novel")
+    ]
+    monkeypatch.setattr(evaluation, "draw", None)
+    assert bounds.main(asked) == 0  # as they stand there
+    assert capsys.readouterr().out == told
+
+
+def test_a_folder_without_decoders_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match="no decoder under"):
+        bounds.main(["--parts", str(tmp_path)])
