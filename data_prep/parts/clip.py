@@ -25,6 +25,20 @@ def text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     )
 
 
+def begin_as(encoder: CLIPTextModel, tokenizer: CLIPTokenizer, known: CLIPTextModel, knows: CLIPTokenizer) -> None:
+    """Gives a text encoder the weights of a known one, and the embeddings of the pieces and places that both have."""
+    weights, vocabulary, known_vocabulary = encoder.state_dict(), tokenizer.get_vocab(), knows.get_vocab()
+    shared = sorted(vocabulary.keys() & known_vocabulary.keys())
+    for name, given in known.state_dict().items():
+        mine = weights[name]
+        if "token_embedding" in name:
+            mine[[vocabulary[piece] for piece in shared]] = given[[known_vocabulary[piece] for piece in shared]]
+        else:  # only places may be more or fewer
+            num = min(len(mine), len(given))
+            mine[:num] = given[:num]
+    encoder.load_state_dict(weights)
+
+
 def scheduler() -> DPMSolverMultistepScheduler:
     """Stable Diffusion's noise schedule, and few steps to sample with."""
     return DPMSolverMultistepScheduler(
