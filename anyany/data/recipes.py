@@ -72,6 +72,12 @@ def make_media(
     return [user(request), assistant(reply, Media(modality, member=member, caption=caption))]
 
 
+def read_or_make(record: Record, modality: str) -> Conversation:
+    """For ``instruct``, beside conversations: half of the pairs are to be read and half to be made, by their keys."""
+    is_read = choice_of((True, False), record.key, "read or make")
+    return read_media(record, modality) if is_read else make_media(record, modality)
+
+
 def as_it_is(record: Record) -> Conversation:
     """The conversation that the record's ``json`` member holds under ``messages``, for any stage.
 

@@ -1,19 +1,21 @@
 """The tiny AudioLDM: sounds of 2 s at 16 kHz from captions of the microworld."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from anyany.models.decoders.audioldm import AudioLDM
 from anyany.seeds import rng_of
 from data_prep.parts.audioldm_start import RATE_HZ, make
 from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
-from data_prep.parts.between import Sounds, unpaired, unpitched, untimbred
+from data_prep.parts.between import unpaired, unpitched, untimbred
 from data_prep.parts.clap import TextRecipe
 from data_prep.parts.clip import from_pure_noise
 from data_prep.parts.decoders import begun, measured, save
-from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
+from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all, together
+from data_prep.parts.grid import beyond_names, directions
 from data_prep.parts.job import Job
 from data_prep.parts.pools import INT16_MAX, Pool
 from data_prep.parts.training import Draw
@@ -21,15 +23,16 @@ from data_prep.parts.vocoder import VocoderRecipe, any_sounds, set_range
 
 NAME, MODALITY = "audioldm", "audio"
 RECORDS = 12_000
-STEPS = {"unet": 6000, "halves": 2500, "pairs": 3500, "longer": 6000}  # of the denoiser
+STEPS = {"unet": 6000, "halves": 2500, "pairs": 3500, "longer": 6000, "grid": 5000}  # of the denoiser
 # Sounds told by half, as many as records, times this.
-HALVES: dict[str, dict[Sounds, float]] = {
+HALVES: dict[str, dict[Callable[..., Any], float]] = {
     "unet": {unpitched: 1 / 2},
     "halves": {unpitched: 1, untimbred: 1},
     "pairs": {unpitched: 1 / 4, untimbred: 1 / 4, unpaired: 1},
     "longer": {unpaired: 2},  # the same ones twice
+    "grid": {unpaired: 1 / 2, beyond_names: 1},
 }
-PURE_NOISE = ("pairs", "longer")  # trainings with a schedule that ends there
+PURE_NOISE = ("pairs", "longer", "grid")  # trainings with a schedule that ends there
 RECIPE = {
     "vocoder": "log-mel spectrograms to sound: records, varied in speed and mixed, sounds of any pitch, and invented "
     "ones; spectra at several resolutions, no adversary",
@@ -42,6 +45,8 @@ RECIPE = {
     "pairs": "the denoiser again, with pure noise at the end of the schedule: two fifths of the sounds have any timbre "
     "and any pitch of those that have a name, novel pairs among them, and are told by one of the two alone",
     "longer": "the denoiser again, so that two thirds of the sounds are such",
+    "grid": "the denoiser again: two fifths of the sounds have a timbre, a pitch or both out of twelve and four more "
+    "that have no names, told by directions of the embedding",
 }
 
 
@@ -96,27 +101,24 @@ class Encoded:
             self.kinds["records"] = Latents(*encode_all(self.decoder.vae, items, len(self.pool)), self.pool.scenes)
         return self.kinds["records"]
 
-    def first(self, kind: Sounds, number: int) -> Latents:
+    def first(self, kind: Callable[..., Any], number: int) -> Latents:
         name = kind.__name__
         if name not in self.kinds:
-            sounds_NS, scenes = kind(len(self.pool), rng_of("parts", NAME, name))
+            sounds_NS, scenes, *more = kind(len(self.pool), rng_of("parts", NAME, name))
             items = partial(_encoded, self.decoder, sounds_NS)
-            self.kinds[name] = Latents(*encode_all(self.decoder.vae, items, len(sounds_NS)), scenes)
-        found = self.kinds[name]
-        indices = [index % len(found.mean) for index in range(number)]
-        return Latents(found.mean[indices], found.std[indices], [found.scenes[index] for index in indices])
+            beside = directions(more[0], self.decoder.spec.dim) if more else None
+            self.kinds[name] = Latents(*encode_all(self.decoder.vae, items, len(sounds_NS)), scenes, beside)
+        return self.kinds[name].at([index % len(self.pool) for index in range(number)])
 
 
 def denoiser_recipe(encoded: Encoded, name: str, steps: int, batch: int = 32) -> DiffusionRecipe:
     decoder, records = encoded.decoder, encoded.records()
     parts = [records] + [encoded.first(kind, round(share * len(records.mean))) for kind, share in HALVES[name].items()]
-    mean, std = (torch.cat([getattr(part, value) for part in parts]) for value in ("mean", "std"))
-    latents = Latents(mean, std, [scene for part in parts for scene in part.scenes])
     told = f"{steps} steps of {batch}, the text encoder frozen"
     if name in PURE_NOISE:
         decoder.scheduler = from_pure_noise(decoder.scheduler)
         told += ", from pure noise"
-    return DiffusionRecipe(f"{NAME}/{name}", decoder, latents, told, steps, batch, networks=("unet",))
+    return DiffusionRecipe(f"{NAME}/{name}", decoder, together(parts), told, steps, batch, networks=("unet",))
 
 
 def _of_pool(decoder: AudioLDM, pool: Pool, indices: range) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anyany.microworld.scenes import Scene
@@ -25,16 +26,22 @@ class Latents:
     mean: Tensor  # [all, Z...]
     std: Tensor
     scenes: Sequence[Scene]
+    beside: Tensor | None = None  # [all, L, D], added to the conditioning of captions: what has no words
 
     def __str__(self) -> str:
         """Changes with the autoencoder, so that a denoiser does not go on with another's latents."""
         return f"{len(self.mean)} items, mean {self.mean.mean():.2f}, absolute {self.mean.abs().mean():.2f}"
 
-    def draw(self, draw: Draw, number: int) -> tuple[Tensor, list[Scene]]:
-        """Latents [N, Z...] with the autoencoder's own noise."""
+    def at(self, indices: Sequence[int]) -> "Latents":
+        beside = None if self.beside is None else self.beside[indices]
+        return Latents(self.mean[indices], self.std[indices], [self.scenes[index] for index in indices], beside)
+
+    def draw(self, draw: Draw, number: int) -> tuple[Tensor, list[Scene], Tensor | None]:
+        """Latents [N, Z...] with the autoencoder's own noise, their scenes, and what is beside these."""
         indices = draw.rng.integers(len(self.mean), size=number)
         mean, std = (values[indices].to(draw.device) for values in (self.mean, self.std))
-        return mean + std * draw.normal(*mean.shape), [self.scenes[index] for index in indices]
+        beside = None if self.beside is None else self.beside[indices].to(draw.device)
+        return mean + std * draw.normal(*mean.shape), [self.scenes[index] for index in indices], beside
 
 
 class DiffusionRecipe:
@@ -55,13 +62,29 @@ class DiffusionRecipe:
         self.module = nn.ModuleDict({name: getattr(decoder, name) for name in networks}).requires_grad_(True)
 
     def loss(self, draw: Draw) -> dict[str, Tensor]:
-        latents, scenes = self.latents.draw(draw, self.batch)
+        latents, scenes, beside = self.latents.draw(draw, self.batch)
         captions = ["" if draw.rng.random() < UNCONDITIONAL else say(scene, draw.rng) for scene in scenes]
         num_times = self.decoder.scheduler.config.num_train_timesteps
         times_N = draw.integers(num_times, self.skew, len(latents)).amax(0)
         noise = draw.normal(*latents.shape)
-        missed, count = self.decoder.denoising_loss(self.decoder.condition(captions), latents, noise, times_N)
+        missed, count = self.decoder.denoising_loss(self._conditioning(captions, beside), latents, noise, times_N)
         return {"denoise": missed / count}
+
+    def _conditioning(self, captions: Sequence[str], beside_NLD: Tensor | None) -> Tensor:
+        said_NLD = self.decoder.condition(captions)
+        if beside_NLD is None:
+            return said_NLD
+        is_told_N11 = torch.tensor([caption != "" for caption in captions], device=said_NLD.device).view(-1, 1, 1)
+        sum_NLD = said_NLD + beside_NLD * is_told_N11
+        return F.normalize(sum_NLD, dim=-1) if self.decoder.spec.normalised else sum_NLD
+
+
+def together(parts: Sequence[Latents]) -> Latents:
+    """One after the other; where some have something beside their captions, the others have zeros."""
+    some = [part.beside for part in parts if part.beside is not None]
+    beside = [torch.zeros(len(p.mean), *some[0].shape[1:]) if p.beside is None else p.beside for p in parts if some]
+    mean, std = (torch.cat([getattr(part, name) for part in parts]) for name in ("mean", "std"))
+    return Latents(mean, std, [scene for part in parts for scene in part.scenes], torch.cat(beside) if some else None)
 
 
 @torch.no_grad()

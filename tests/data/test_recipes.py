@@ -1,5 +1,6 @@
 import json
 import pickle
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -25,6 +26,20 @@ def test_reading_a_pair():
     assert (media.modality, media.member) == ("image", "jpg")
     assert prompt.text in [prompt.format(noun="picture") for prompt in recipes.READ_PROMPTS]
     assert assistant.content == (Text("two goats"),)
+
+
+def test_half_of_the_pairs_are_read_and_half_are_made():
+    pairs = [replace(PAIR, key=str(number)) for number in range(400)]
+    found = [recipes.read_or_make(pair, "image") for pair in pairs]
+    made = [
+        str(messages) == str(recipes.make_media(pair, "image")) for pair, messages in zip(pairs, found, strict=True)
+    ]
+    read = [
+        str(messages) == str(recipes.read_media(pair, "image")) for pair, messages in zip(pairs, found, strict=True)
+    ]
+    assert all(one != other for one, other in zip(made, read, strict=True))
+    assert 150 < sum(made) < 250
+    assert list(map(str, found)) == [str(recipes.read_or_make(pair, "image")) for pair in pairs]
 
 
 def test_making_a_pair():

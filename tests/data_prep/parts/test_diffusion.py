@@ -7,7 +7,7 @@ from anyany.microworld.oracles.captions import read_caption
 from anyany.models.decoders.stable_diffusion import StableDiffusion
 from anyany.seeds import rng_of
 from data_prep.parts import diffusion
-from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
+from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all, together
 from data_prep.parts.training import Training, draw_of
 from tests.models.decoders.pipelines import stable_diffusion
 
@@ -35,7 +35,7 @@ def test_latents_are_drawn_with_their_own_mean_and_spread():
     mean = torch.tensor([[[-3.0, 2.0]], [[10.0, 0.0]]])
     std = torch.tensor([[[0.5, 0.0]], [[2.0, 1.0]]])
     pool = Latents(mean, std, scenes(2))
-    drawn, drawn_scenes = pool.draw(draw_of("toy", 0, CPU), 20_000)
+    drawn, drawn_scenes, _ = pool.draw(draw_of("toy", 0, CPU), 20_000)
     assert drawn.shape == (20_000, 1, 2)
     for index, scene in enumerate(pool.scenes):
         mine = drawn[torch.tensor([one is scene for one in drawn_scenes])]
@@ -45,7 +45,7 @@ def test_latents_are_drawn_with_their_own_mean_and_spread():
 
 
 def test_what_is_drawn_follows_from_the_draw(latents):
-    (first, seen), (again, same), (other, _) = (latents.draw(draw_of("toy", step, CPU), 5) for step in (3, 3, 4))
+    (first, seen, _), (again, same, _), (other, *_) = (latents.draw(draw_of("toy", step, CPU), 5) for step in (3, 3, 4))
     assert torch.equal(first, again)
     assert seen == same
     assert not torch.equal(first, other)
@@ -79,7 +79,7 @@ def test_the_loss_is_the_decoders_own(decoder, latents, monkeypatch):
     monkeypatch.setattr(decoder, "denoising_loss", denoising_loss)
     terms = DiffusionRecipe("toy/unet", decoder, latents, "toy", 5, batch=8).loss(draw_of("toy", 0, CPU))
     assert {name: term.item() for name, term in terms.items()} == {"denoise": 1.5}
-    wanted, _ = latents.draw(draw_of("toy", 0, CPU), 8)
+    wanted, *_ = latents.draw(draw_of("toy", 0, CPU), 8)
     assert torch.equal(asked["values"], wanted)
     assert asked["conditioning"].shape == (8, decoder.spec.length, decoder.spec.dim)
     assert asked["noise"].shape == wanted.shape
@@ -104,7 +104,7 @@ def test_captions_are_the_scenes_own_and_some_are_left_out(decoder, latents, mon
     told, drawn, times = [], [], []
     monkeypatch.setattr(decoder, "condition", lambda captions: told.extend(captions) or torch.zeros(len(captions), 1))
     monkeypatch.setattr(decoder, "denoising_loss", lambda c, x, n, t: times.append(t) or (x.sum(), len(x)))
-    monkeypatch.setattr(Latents, "draw", lambda self, draw, n: drawn.extend(self.scenes) or (self.mean, self.scenes))
+    monkeypatch.setattr(Latents, "draw", lambda self, *_: drawn.extend(self.scenes) or (self.mean, self.scenes, None))
     recipe = DiffusionRecipe("toy/unet", decoder, latents, "toy", 5, batch=6)
     for step in range(300):
         recipe.loss(draw_of("toy", step, CPU))
@@ -119,6 +119,24 @@ def test_captions_are_the_scenes_own_and_some_are_left_out(decoder, latents, mon
     assert 995 <= times.max() < 1000
     counts = torch.histc(times.float(), 4, 0, 1000)
     assert counts.min() > 0.2 * len(times)
+
+
+def test_what_has_no_words_is_added_to_captions_that_are_told(decoder, latents, monkeypatch):
+    length, dim = decoder.spec.length, decoder.spec.dim
+    beside = torch.arange(6.0).view(6, 1, 1).expand(6, length, dim)
+    pool = together([latents, Latents(latents.mean, latents.std, latents.scenes, beside)])
+    assert pool.beside[:6].abs().max() == 0
+    asked = []
+    monkeypatch.setattr(decoder, "condition", lambda captions: torch.ones(len(captions), length, dim))
+    monkeypatch.setattr(decoder, "denoising_loss", lambda c, x, n, t: asked.append(c) or (x.sum(), len(x)))
+    monkeypatch.setattr(diffusion, "UNCONDITIONAL", 0.0)
+    DiffusionRecipe("toy/unet", decoder, pool, "toy", 5, batch=200).loss(draw_of("toy", 0, CPU))
+    *_, drawn = pool.draw(draw_of("toy", 0, CPU), 200)
+    assert {float(value) for value in drawn.flatten()} == set(map(float, range(6)))
+    torch.testing.assert_close(asked[0], 1 + drawn)
+    monkeypatch.setattr(diffusion, "UNCONDITIONAL", 1.0)
+    DiffusionRecipe("toy/unet", decoder, pool, "toy", 5, batch=200).loss(draw_of("toy", 0, CPU))
+    assert torch.equal(asked[1], torch.ones(200, length, dim))
 
 
 def test_other_latents_are_another_recipe(decoder, latents):
