@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from lightning import LightningDataModule
@@ -101,6 +102,11 @@ class StreamDataModule(LightningDataModule):
             return self.max_steps
         assert self.max_epochs is not None
         return self.plan.num_steps(self.max_epochs)
+
+    def planned_shards(self) -> set[tuple[int, int]]:
+        """Source and shard, by number, of every record that the run's steps train on."""
+        steps = islice(self.plan.steps(), self.num_steps)
+        return {(ref.source, ref.shard) for step in steps for row in step.rows for ref in row}
 
     def train_dataloader(self) -> StepLoader:
         return self._loader(self.plan, self.sources, self.num_steps)

@@ -4,7 +4,7 @@ Shape letters: N items.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -76,7 +76,7 @@ def caches_of(
 
 
 def prepare(parts: Assembled, data: StreamDataModule, device: torch.device | str) -> int:
-    """Fills the caches of a stream with what parts give; these are loaded only where something is missing.
+    """Fills the caches of what a run reads with what parts give; these are loaded only where something is missing.
 
     Returns:
         How many shards something was computed for.
@@ -87,8 +87,10 @@ def prepare(parts: Assembled, data: StreamDataModule, device: torch.device | str
     conditioners = _Loaded({name: parts.conditioners[name] for name in data.conditioning}, device, captions_only=True)
     encode = {name: partial(encoders.encode, name) for name in names}
     condition = {name: partial(conditioners.condition, name) for name in parts.conditioners}
-    written = fill(data.samples(sources), data.features, media_of, encode)
-    return written + fill(data.samples(sources), data.conditioning, captions_of, condition)
+    read = data.planned_shards() if data.features or data.conditioning else set()
+    read |= {(len(data.sources) + i, n) for i, val in enumerate(data.val_sources) for n in range(len(val.headers))}
+    written = fill(data.samples(sources), data.features, media_of, encode, read)
+    return written + fill(data.samples(sources), data.conditioning, captions_of, condition, read)
 
 
 class _Loaded:
@@ -116,10 +118,16 @@ class _Loaded:
 
 
 @torch.no_grad()
-def fill(samples: SampleReader, caches: Mapping[str, FeatureCache], take: Taken, compute: Mapping[str, Compute]) -> int:
+def fill(
+    samples: SampleReader, caches: Mapping[str, FeatureCache], take: Taken, compute: Mapping[str, Compute],
+    only: Container[tuple[int, int]] | None = None,
+) -> int:  # fmt: skip
     """Writes the files that are missing, with progress; returns how many.
 
     Whatever is read stays as long as a shard: a record that is too long for this run is no hole in the cache.
+
+    Args:
+        only: source and shard, by number; all others are left as they are.
     """
     if not caches:
         return 0
@@ -128,7 +136,8 @@ def fill(samples: SampleReader, caches: Mapping[str, FeatureCache], take: Taken,
         (index, shard)
         for index, source in enumerate(samples.sources)
         for shard, header in enumerate(source.headers)
-        if any(not cache.path(source.name, header).exists() for cache in caches.values())
+        if (only is None or (index, shard) in only)
+        and any(not cache.path(source.name, header).exists() for cache in caches.values())
     ]
     if not missing:
         return 0

@@ -65,6 +65,30 @@ def test_what_is_missing_is_filled_alone(samples, tmp_path):
     }
 
 
+def test_only_the_shards_that_a_run_reads_are_filled(samples, tmp_path):
+    caches = {"image": cache_of(tmp_path / "f", "features", "image", ["part", "pre"], (3,), samples.sources)}
+    source = samples.sources[0]
+    assert fill(samples, caches, media_of, {"image": means}, only={(0, 1)}) == 1
+    there = [caches["image"].path(source.name, header).exists() for header in source.headers]
+    assert there == [shard == 1 for shard in range(len(there))]
+
+
+@pytest.mark.parametrize("steps", [1, 3, 40])
+def test_a_run_reads_from_the_shards_that_it_plans(tmp_path, steps, record_property):
+    numbers = {"steps": steps, "micro": 1, "workers": 0, "global_batch": 4, "packed": True}
+    data = data_module(Namespace(shards=write_stream_shards(tmp_path / "shards"), run=tmp_path, **numbers))
+    batches = [batch for step in data.train_dataloader() for batch in step.micro_batches]
+    seen = {(one.source, one.key) for batch in batches for one in batch.holes}
+    seen |= {key for batch in batches for key in batch.samples}
+    samples, found = data.micro_batches(data.sources).samples, set()
+    for index, source in enumerate(data.sources):
+        for shard, size in enumerate(source.shard_sizes):
+            read = [samples.read(Ref(index, shard, record)) for record in range(size)]
+            found |= {(index, shard) for one in read if (one.source, one.key) in seen}
+    record_property("found", f"{len(found)} of {sum(len(s.headers) for s in data.sources)} shards in {steps} steps")
+    assert data.planned_shards() == found
+
+
 def test_a_sample_that_is_too_long_for_this_run_is_no_hole_in_the_cache(samples, tmp_path):
     caches = {"image": cache_of(tmp_path / "f", "features", "image", ["part", "pre"], (3,), samples.sources)}
     fill(replace(samples, max_tokens=20), caches, media_of, {"image": means})
