@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from lightning import LightningDataModule
 
@@ -82,7 +83,6 @@ class StreamDataModule(LightningDataModule):
         if given and len(given) < len(weights):
             without = ", ".join(s.name for s in self.sources if s.weight is None)
             raise ValueError(f"sources without a weight beside sources with one: {without}; give all of them one")
-        lengths = LengthTables(self.sources, self.reader, self.vocabulary, self.cache_dir) if self.packed else None
         orders = [source.order(self.seed, self.window_shards) for source in self.sources]
         return Plan(
             orders,
@@ -91,9 +91,15 @@ class StreamDataModule(LightningDataModule):
             given or None,
             self.draws_per_epoch,
             self.block_samples,
-            lengths,
-            self.max_tokens if self.packed else None,
+            **self._packing(self.sources),
         )
+
+    def _packing(self, sources: Sequence[Source]) -> dict[str, Any]:
+        """What a plan is told of rows that hold several samples."""
+        if not self.packed:
+            return {}
+        lengths = LengthTables(sources, self.reader, self.vocabulary, self.cache_dir)
+        return {"lengths": lengths, "max_tokens": self.max_tokens}
 
     @cached_property
     def num_steps(self) -> int:
@@ -115,7 +121,7 @@ class StreamDataModule(LightningDataModule):
         if not self.val_sources:
             return []
         orders = [source.order(self.seed, shuffle=False) for source in self.val_sources]
-        plan = Plan(orders, self.global_batch, shuffle=False)
+        plan = Plan(orders, self.global_batch, shuffle=False, **self._packing(self.val_sources))
         return self._loader(plan, self.val_sources, plan.num_steps(1))
 
     def micro_batches(self, sources: Sequence[Source], width: int | None = None) -> MicroBatches:

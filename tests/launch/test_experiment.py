@@ -101,7 +101,7 @@ def test_epochs_instead_of_steps(world, tmp_path, run):
     ("overrides", "message"),
     [
         (["source=[]"], "the mixture is empty"),
-        (["stage=instruct", "source=[microworld_image]"], "has no recipe for stage instruct, only for enc_align, dec"),
+        (["stage=dec_align", "source=[microworld_text]"], "has no recipe for stage dec_align, only for instruct"),
         (["level=hard"], r"source.microworld_image: .*`python -m data_prep.microworld --level hard` writes"),
         (
             ["source=[cc3m]"],
