@@ -87,7 +87,9 @@ def test_recipes_of_a_source_take_its_records(source, caption, record_property):
             assert len(list(media_of(messages))) == 1
             if "modality" in recipe.keywords:
                 clean = recipe.keywords.get("clean", as_published)
-                (side,) = [m for m in messages if m.role == ("assistant" if stage == "enc_align" else "user")]
+                is_made = any(media_of(messages, "assistant"))
+                assert (stage, is_made) in {("enc_align", False), ("dec_align", True), ("instruct", is_made)}
+                (side,) = [m for m in messages if m.role == ("user" if is_made else "assistant")]
                 assert clean(caption) in "".join(part.text for part in side.content if isinstance(part, Text))
             if stage == "dec_align":
                 (target,) = media_of(messages, "assistant")
