@@ -33,7 +33,7 @@ STATES = {
     "imagebind": ["hearing", "model", "reading"],
     "stable_diffusion": ["unet", "vae"],
     "zeroscope": ["unet", "vae"],
-    "audioldm": ["clap", "halves", "pairs", "unet", "vae", "vocoder"],
+    "audioldm": ["clap", "grid", "halves", "longer", "pairs", "unet", "vae", "vocoder"],
 }
 
 
