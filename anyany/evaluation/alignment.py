@@ -1,6 +1,6 @@
 """How far what an output projector makes is from what the decoder's own text encoder gives for the same caption.
 
-Shape letters: N items, L positions and D width of a conditioning, S signal tokens.
+Shape letters: N items, L positions and D width of a conditioning; B rows, T tokens.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def alignment(generator: Generator, modality: str, items: Sequence[Item]) -> dic
     some = [slice(first, first + BATCH) for first in range(0, len(items), BATCH)]
     made_NLD = torch.cat([_made(generator, modality, items[these]) for these in some])
     wanted_NLD = torch.cat([decoder.condition(captions[these]) for these in some])
-    return distances(made_NLD, wanted_NLD, decoder.content(captions))
+    return distances(made_NLD, wanted_NLD, decoder.content(captions).to(made_NLD.device))
 
 
 def distances(made_NLD: Tensor, wanted_NLD: Tensor, is_content_NL: Tensor) -> dict[str, Figure]:

@@ -28,8 +28,6 @@ from data_prep.parts.pools import INT16_MAX, TRAINED_ON
 WAVES = tuple(mixture(rng_of("parts", "grid", index)) for index in range(12))
 PITCHES_HZ = (220.0, 505.0, 1265.0, 3100.0)  # halfway, in octaves, between those that have names, and beyond
 LENGTH = 0.7  # of a direction: that of the difference between an embedding that names a timbre and one that does not
-
-
 Values = tuple[int | None, int | None]  # which timbre and which pitch without a name; None is one that has a name
 
 
