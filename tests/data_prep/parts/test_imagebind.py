@@ -15,9 +15,10 @@ from anyany.microworld.scenes import SCENES
 from anyany.microworld.turns import EXTENSIONS
 from anyany.models.encoders.imagebind import ImageBind
 from anyany.seeds import rng_of
-from data_prep.parts import imagebind
-from data_prep.parts.imagebind import NEARLY, SPEED_OCTAVES, JointRecipe, hurried, prepared
+from data_prep.parts import joint
+from data_prep.parts.joint import NEARLY, SPEED_OCTAVES, UNTOLD, JointRecipe, hurried, prepared
 from data_prep.parts.pools import TRAINED_ON, Pool, pool
+from data_prep.parts.readers import SCALE
 from data_prep.parts.training import Training, draw_of
 from data_prep.parts.variants import SAID, _near, changed, fits, otherwise, vague
 from data_prep.parts.words import say
@@ -138,12 +139,12 @@ def nothing_differs(scene, told):
 def test_the_loss_equals_a_plain_loop(small, pools, starts, monkeypatch):
     small.tokenizer_json = ImageBind.from_pretrained(starts / "imagebind").tokenizer_json
     recipe, told, heard, drawn = JointRecipe(small, pools, "model", 5000, batch=7), [], [], []
-    ids_of, draw, prepare = small.caption_ids, Pool.draw, imagebind.prepared
+    ids_of, draw, prepare = small.caption_ids, Pool.draw, joint.prepared
     monkeypatch.setattr(small, "caption_ids", lambda texts: told.append(texts) or ids_of(texts))
     monkeypatch.setattr(Pool, "draw", lambda *given: drawn.append(draw(*given)) or drawn[-1])
-    monkeypatch.setattr(imagebind, "prepared", lambda *given: heard.append(prepare(*given)) or heard[-1])
-    left, leave = [], imagebind.vague
-    monkeypatch.setattr(imagebind, "vague", lambda *given: left.append(leave(*given)) or left[-1])
+    monkeypatch.setattr(joint, "prepared", lambda *given: heard.append(prepare(*given)) or heard[-1])
+    left, leave = [], joint.vague
+    monkeypatch.setattr(joint, "vague", lambda *given: left.append(leave(*given)) or left[-1])
     terms = recipe.loss(draw_of("toy", 0, CPU))
     assert list(terms) == list(SCENES)
     for (modality, term), texts, values, (_, scenes) in zip(terms.items(), told, heard, drawn, strict=True):
@@ -242,12 +243,12 @@ def test_sounds_between_the_words_are_heard_against_their_captions(small, pools,
     recipe, told, exchanged = JointRecipe(small, pools, "hearing", 1500, batch=8, num_between=5), [], []
     ids_of = small.caption_ids
     monkeypatch.setattr(small, "caption_ids", lambda texts: told.append(texts) or ids_of(texts))
-    monkeypatch.setattr(imagebind, "otherwise", lambda *given: exchanged.append(otherwise(*given)) or exchanged[-1])
+    monkeypatch.setattr(joint, "otherwise", lambda *given: exchanged.append(otherwise(*given)) or exchanged[-1])
     terms = recipe.loss(draw_of("toy", 0, CPU))
     assert list(terms) == ["audio", "timbre alone", "pitch alone"]
     trained = {name.partition(".")[0] for name, parameter in small.named_parameters() if parameter.requires_grad}
     assert trained == {"audio"}
-    for name, make in imagebind.BETWEEN.items():
+    for name, make in joint.BETWEEN.items():
         draw, place = draw_of("alone", 0, CPU), len(told)
         exchanged.clear()
         term = recipe._alone(name, draw).item()
@@ -260,9 +261,40 @@ def test_sounds_between_the_words_are_heard_against_their_captions(small, pools,
         with torch.no_grad():
             own_ND, wrong_ND = small.embed(ids_of(texts), "text").chunk(2)
             sounds_ND = small.embed(prepared(small, "audio", sounds[indices]).half().float(), "audio", scaled=False)
-        misses = [
-            torch.tensor([0.0, float(sound @ (w - o))]).logsumexp(0).item()
-            for sound, o, w in zip(sounds_ND, own_ND, wrong_ND, strict=True)
-        ]
-        wanted = plain_choices(sounds_ND, own_ND, lambda i, j, s=scenes: nothing_differs(s[i], s[j]))
-        assert term == pytest.approx(wanted + sum(misses) / len(misses), rel=1e-4)
+        assert term == pytest.approx(plain_half(sounds_ND, own_ND, wrong_ND, scenes), rel=1e-4)
+
+
+def plain_half(media_ND, own_ND, wrong_ND, scenes):
+    misses = [
+        torch.tensor([0.0, float(medium @ (w - o))]).logsumexp(0).item()
+        for medium, o, w in zip(media_ND, own_ND, wrong_ND, strict=True)
+    ]
+    wanted = plain_choices(media_ND, own_ND, lambda i, j: nothing_differs(scenes[i], scenes[j]))
+    return wanted + sum(misses) / len(misses)
+
+
+@pytest.mark.parametrize("modality", UNTOLD)
+def test_shapes_are_asked_for_in_any_color_and_motion_and_nothing_that_was_changed(
+    modality, small, pools, starts, monkeypatch
+):
+    small.tokenizer_json = ImageBind.from_pretrained(starts / "imagebind").tokenizer_json
+    recipe, seen, drawn = JointRecipe(small, pools, "watching", 1500, batch=8, num_between=5), [], []
+    assert list(recipe.loss(draw_of("toy", 0, CPU)))[-2:] == ["image by shape", "video by shape"]
+    draw, prepare = Pool.draw, joint.prepared
+    monkeypatch.setattr(Pool, "draw", lambda *given: drawn.append(draw(*given)) or drawn[-1])
+    monkeypatch.setattr(joint, "prepared", lambda *given: seen.append(prepare(*given)) or seen[-1])
+    for layer in recipe.readers.layers.values():
+        torch.nn.init.normal_(layer.weight)
+    term = recipe._by_shape(modality, draw_of("shape", 0, CPU)).item()
+    (values,), ((media, scenes),) = seen, drawn
+    assert not torch.equal(values, prepare(small, modality, media))
+    with torch.no_grad():
+        media_ND = small.embed(values, modality, scaled=False)
+    wanted = 0.0
+    for name, layer in recipe.readers.layers.items():
+        told = [getattr(scene.things[0], name, None) for scene in scenes]
+        if name not in UNTOLD[modality] and any(value is not None for value in told):
+            log_NV = layer(SCALE * media_ND).log_softmax(-1)
+            losses = [-log_NV[n, VALUES[name].index(v)].item() for n, v in enumerate(told) if v is not None]
+            wanted += sum(losses) / len(losses)
+    assert term == pytest.approx(wanted, rel=1e-4)
