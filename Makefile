@@ -24,8 +24,8 @@ help: ## list the targets
 
 setup: $(STAMP) ## make .venv and install everything into it
 
-run: microworld ## train the tiny model on the microworld (ARGS="stage.max_steps=20 ...")
-	$(BIN)/python train.py $(ARGS)
+run: microworld ## train the tiny model in all its stages and evaluate it (ARGS="stage=enc_align ...")
+	$(BIN)/python train.py $(if $(findstring stage=,$(ARGS)),,stage=all) $(ARGS)
 
 test: lint ## lint, then every test but the slow ones
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)

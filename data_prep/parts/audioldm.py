@@ -23,7 +23,7 @@ from data_prep.parts.vocoder import VocoderRecipe, any_sounds, set_range
 
 NAME, MODALITY = "audioldm", "audio"
 RECORDS = 12_000
-STEPS = {"unet": 6000, "halves": 2500, "pairs": 3500, "longer": 6000, "grid": 5000}  # of the denoiser
+STEPS = {"unet": 6000, "halves": 2500, "pairs": 3500, "longer": 6000, "grid": 5000, "counting": 5000}  # of the denoiser
 # Sounds told by half, as many as records, times this.
 HALVES: dict[str, dict[Callable[..., Any], float]] = {
     "unet": {unpitched: 1 / 2},
@@ -31,8 +31,10 @@ HALVES: dict[str, dict[Callable[..., Any], float]] = {
     "pairs": {unpitched: 1 / 4, untimbred: 1 / 4, unpaired: 1},
     "longer": {unpaired: 2},  # the same ones twice
     "grid": {unpaired: 1 / 2, beyond_names: 1},
+    "counting": {unpaired: 1 / 2, beyond_names: 1 / 2},
 }
-PURE_NOISE = ("pairs", "longer", "grid")  # trainings with a schedule that ends there
+PURE_NOISE = ("pairs", "longer", "grid", "counting")  # trainings with a schedule that ends there
+SKEW = {"counting": 2}
 RECIPE = {
     "vocoder": "log-mel spectrograms to sound: records, varied in speed and mixed, sounds of any pitch, and invented "
     "ones; spectra at several resolutions, no adversary",
@@ -47,6 +49,8 @@ RECIPE = {
     "longer": "the denoiser again, so that two thirds of the sounds are such",
     "grid": "the denoiser again: two fifths of the sounds have a timbre, a pitch or both out of twelve and four more "
     "that have no names, told by directions of the embedding",
+    "counting": "the denoiser again, half of the sounds records, and of two times drawn the later: where noise is "
+    "strongest a sound gets its number of events",
 }
 
 
@@ -118,7 +122,12 @@ def denoiser_recipe(encoded: Encoded, name: str, steps: int, batch: int = 32) ->
     if name in PURE_NOISE:
         decoder.scheduler = from_pure_noise(decoder.scheduler)
         told += ", from pure noise"
-    return DiffusionRecipe(f"{NAME}/{name}", decoder, together(parts), told, steps, batch, networks=("unet",))
+    skew = SKEW.get(name, 1)
+    if skew > 1:
+        told += f", the latest of {skew} times"
+    return DiffusionRecipe(
+        f"{NAME}/{name}", decoder, together(parts), told, steps, batch, networks=("unet",), skew=skew
+    )
 
 
 def _of_pool(decoder: AudioLDM, pool: Pool, indices: range) -> Tensor:

@@ -29,12 +29,14 @@ NAME, MODALITY = "zeroscope", "video"
 RECORDS = 20_000
 MAX_TOKENS = 24  # the longest caption has 20
 VOCABULARY = 740
+STEPS = {"unet": 6000, "again": 5000}  # of the denoiser
 CLOCK_STEPS = 300  # in which a layer over time learns its clock
 RECIPE = {
     "vae": "begins as Stable Diffusion's and goes on with single frames",
     "unet": "begins as Stable Diffusion's denoiser and text encoder, with layers over time that at first multiply by a "
     "clock and do nothing else; v-prediction, captions drawn anew, pure noise at the end of the schedule and more "
     "times near it, where text alone tells what moves where",
+    "again": "the denoiser once more: it learns one motion after the other",
 }
 
 
@@ -44,7 +46,8 @@ def train(job: Job) -> float:
     pool = job.pool("video", RECORDS)
     seconds = job.run(autoencoder_recipe(decoder, pool))
     set_scaling(decoder.vae, from_uint8(pool.media(range(100)).flatten(0, 1)).to(job.device))
-    seconds += job.run(denoiser_recipe(decoder, Latents(*encode_clips(decoder, pool), pool.scenes)))
+    latents = Latents(*encode_clips(decoder, pool), pool.scenes)
+    seconds += sum(job.run(denoiser_recipe(decoder, latents, name, steps)) for name, steps in STEPS.items())
     save(decoder, job.out / NAME)
     return seconds
 
@@ -140,10 +143,10 @@ def autoencoder_recipe(decoder: ZeroScope, pool: Pool, steps: int = 1500, batch:
 
 
 def denoiser_recipe(
-    decoder: ZeroScope, latents: Latents, steps: int = 6000, batch: int = 8, learning_rate: float = 5e-4
+    decoder: ZeroScope, latents: Latents, name: str, steps: int, batch: int = 8, learning_rate: float = 5e-4
 ) -> DiffusionRecipe:
     told = f"{steps} steps of {batch}, from pure noise, with a clock, from a picture's text encoder"
-    return DiffusionRecipe(f"{NAME}/unet", decoder, latents, told, steps, batch, learning_rate, skew=3)
+    return DiffusionRecipe(f"{NAME}/{name}", decoder, latents, told, steps, batch, learning_rate, skew=3)
 
 
 def encode_clips(decoder: ZeroScope, pool: Pool) -> tuple[Tensor, Tensor]:

@@ -30,10 +30,10 @@ RECIPES = {
 }
 STATES = {
     "llama": ["asking", "model"],
-    "imagebind": ["hearing", "model", "reading"],
+    "imagebind": ["hearing", "model", "reading", "watching"],
     "stable_diffusion": ["unet", "vae"],
-    "zeroscope": ["unet", "vae"],
-    "audioldm": ["clap", "grid", "halves", "longer", "pairs", "unet", "vae", "vocoder"],
+    "zeroscope": ["again", "unet", "vae"],
+    "audioldm": ["clap", "counting", "grid", "halves", "longer", "pairs", "unet", "vae", "vocoder"],
 }
 
 
