@@ -19,6 +19,7 @@ BENCHES: dict[str, Callable[[Path], Iterator[Figure]]] = {
     "memory": lambda folder: loader.memory(folder, 500, 5000),
     "packing": packing.filling,
     "caches": training.caches,
+    "segments": training.segments,
     "packed_rows": training.packed_rows,
     "lightning": training.lightning,
 }

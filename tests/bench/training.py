@@ -11,6 +11,7 @@ import torch
 from anyany.launch.command_line import composed
 from anyany.launch.experiment import assembled, data_of, model_of, prepare, train, trains_of
 from anyany.launch.targets import build
+from anyany.ops.packing import segment_mask
 from anyany.runs import COST
 from anyany.training.trainable import parameter_groups
 from data_prep import microworld
@@ -80,6 +81,33 @@ def packed_rows(folder: Path) -> Iterator[Figure]:
     fast = rate(folder, "packed", "stage=instruct", "data.packed=true")
     plain = rate(folder, "padded", "stage=instruct", "data.packed=false", "data.global_batch=32")
     yield ratio("instruct, packed / padded", fast, plain, 1.3)
+
+
+def segments(folder: Path) -> Iterator[Figure]:
+    """There and back through the LLM with a row of twenty captions."""
+    llm = assembled(config(folder, "segments")).llm
+    llm.load()
+    segment_ids_BT = torch.arange(20).repeat_interleave(38)[None]
+    embeddings_BTD = torch.randn(*segment_ids_BT.shape, llm.dim, requires_grad=True)
+    positions_BT = torch.arange(38).repeat(20)[None]
+    given = {"inputs_embeds": embeddings_BTD, "position_ids": positions_BT, "use_cache": False}
+
+    def masked() -> Any:
+        return llm.base(attention_mask=segment_mask(segment_ids_BT, torch.float32), **given).last_hidden_state  # type: ignore[attr-defined]
+
+    seconds = {}
+    for name, states in (("segments", lambda: llm(embeddings_BTD, positions_BT, segment_ids_BT)), ("mask", masked)):
+        states().sum().backward()
+        begun = time.perf_counter()
+        for _ in range(10):
+            states().sum().backward()
+        seconds[name] = (time.perf_counter() - begun) / 10
+    yield Figure(
+        "a row of captions, within segments / with a mask",
+        seconds["mask"] / seconds["segments"],
+        at_least=1.3,
+        detail=f"{seconds['segments']:.3f} and {seconds['mask']:.3f} s",
+    )
 
 
 def lightning(folder: Path) -> Iterator[Figure]:

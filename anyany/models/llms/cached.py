@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from anyany.models.contracts import LLM
-from anyany.ops.packing import segment_mask
+from anyany.ops.packing import segments_by_length
 
 
 class TransformersLLM(LLM):
@@ -22,9 +22,10 @@ class TransformersLLM(LLM):
     def forward(self, embeddings_BTD: Tensor, position_ids_BT: Tensor, segment_ids_BT: Tensor) -> Tensor:
         return self.base(
             inputs_embeds=embeddings_BTD,
-            attention_mask=segment_mask(segment_ids_BT, embeddings_BTD.dtype),
+            attention_mask=None,
             position_ids=position_ids_BT,
             use_cache=False,
+            segments=segments_by_length(segment_ids_BT),  # for attention, see there
         ).last_hidden_state
 
     def extend(

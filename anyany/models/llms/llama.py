@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel
 
+from anyany.models.llms import attention
 from anyany.models.llms.cached import TransformersLLM
 from anyany.models.llms.tokenizers import byte_level
 
@@ -40,7 +41,7 @@ class Llama(TransformersLLM):
             max_position_embeddings=max_tokens,
         )
         self.init_std = config.initializer_range
-        config._attn_implementation = "sdpa"
+        config._attn_implementation = attention.register()
         self.model = LlamaModel(config)
         self.added_AD = nn.Parameter(torch.empty(0, hidden_size))
 

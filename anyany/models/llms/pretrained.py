@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from anyany.models.llms import attention
 from anyany.models.llms.cached import TransformersLLM
 from anyany.models.llms.lora import ATTENTION, Lora, insert
 from anyany.models.weights import digest_of_folder
@@ -51,7 +52,7 @@ class PretrainedLLM(TransformersLLM):
             if not (self.folder / name).is_file():
                 raise ValueError(f"{folder} has no {name}; expected a folder that save_pretrained wrote")
         config = AutoConfig.from_pretrained(self.folder)
-        config._attn_implementation = "sdpa"
+        config._attn_implementation = attention.register()
         with torch.device("meta"):
             self.llm = AutoModelForCausalLM.from_config(config).requires_grad_(False)
         self.dim = config.hidden_size
@@ -71,7 +72,7 @@ class PretrainedLLM(TransformersLLM):
         """Brings the weights in fp32, in eval mode. New rows begin near the mean of all rows."""
         from transformers import AutoModelForCausalLM
 
-        options = {"use_safetensors": True, "dtype": torch.float32, "attn_implementation": "sdpa"}
+        options = {"use_safetensors": True, "dtype": torch.float32, "attn_implementation": attention.SEGMENTS}
         self.llm = AutoModelForCausalLM.from_pretrained(self.folder, **options).requires_grad_(False).eval()
         if self.lora is not None:
             insert(self.llm, self.lora)

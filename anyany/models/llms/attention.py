@@ -1,0 +1,57 @@
+"""Attention within segments, for the LLMs of transformers: a row of many samples costs what the samples cost.
+
+A mask over the whole row computes every pair of its tokens, of which a row of twenty captions needs one in forty.
+
+Shape letters: B batch, H heads, T tokens, C channels of a head, P tokens of all rows, N segments, L their tokens.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anyany.ops.packing import Segments
+
+SEGMENTS = "segments"  # what a model's config calls it
+
+
+def register() -> str:
+    """Makes it known to transformers; returns its name there."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(SEGMENTS, within_segments)
+    return SEGMENTS
+
+
+def within_segments(
+    module: Any,
+    query_BHTC: Tensor,
+    key_BHTC: Tensor,
+    value_BHTC: Tensor,
+    attention_mask: Tensor | None,
+    segments: Sequence[Segments] | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """``[B, T, H, C]``, zeros at padding. Without segments, plain attention with the mask.
+
+    Raises:
+        ValueError: with neither, as from a model that does not hand to its attention what it is given.
+    """
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward as attend
+
+    if segments is None:
+        if attention_mask is None:
+            raise ValueError(f"{type(module).__name__} got neither segments nor a mask, and would mix samples of a row")
+        return attend(module, query_BHTC, key_BHTC, value_BHTC, attention_mask, **options)
+    inputs_PHC = [values.transpose(1, 2).flatten(0, 1) for values in (query_BHTC, key_BHTC, value_BHTC)]
+    slots, made = [], []
+    for some in segments:
+        inputs_NHLC = (values[some.slots_NL].transpose(1, 2) for values in inputs_PHC)
+        made_NLHC, _ = attend(module, *inputs_NHLC, None, is_causal=True, **options)
+        slots.append(some.slots_NL[some.is_real_NL])
+        made.append(made_NLHC[some.is_real_NL])
+    made_PHC = torch.zeros_like(inputs_PHC[0])
+    if slots:
+        made_PHC = made_PHC.index_copy(0, torch.cat(slots), torch.cat(made))
+    return made_PHC.unflatten(0, (len(query_BHTC), -1)), None

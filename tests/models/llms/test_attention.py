@@ -1,0 +1,59 @@
+"""Attention within segments against the plain way, a mask over the whole row."""
+
+import pytest
+import torch
+
+from anyany.models.llms.attention import within_segments
+from anyany.ops.packing import segment_mask
+from tests.models.llms.test_pretrained import pretrained, save
+
+ROWS = {
+    "captions": [[7] * 8, [20, 3, 33]],
+    "one of each length": [[1, 2, 15, 16, 17], [40, 16]],
+    "padded": [[30], [3], []],
+    "padding alone": [[], []],
+}
+
+
+def packed(lengths_of_rows):
+    """Ids and positions; rows are padded to the longest, and beyond."""
+    size = max(map(sum, lengths_of_rows)) + 2
+    segment_ids_BT = torch.full((len(lengths_of_rows), size), -1)
+    position_ids_BT = torch.zeros_like(segment_ids_BT)
+    for row, lengths in enumerate(lengths_of_rows):
+        first = 0
+        for segment, length in enumerate(lengths):
+            segment_ids_BT[row, first : first + length] = segment
+            position_ids_BT[row, first : first + length] = torch.arange(length)
+            first += length
+    return segment_ids_BT, position_ids_BT
+
+
+@pytest.mark.parametrize("lora_rank", [0, 2])
+@pytest.mark.parametrize("name", ROWS)
+def test_states_and_gradients_are_those_of_a_mask(name, lora_rank, tmp_path):
+    save(tmp_path)  # two heads of keys for four of queries
+    llm = pretrained(tmp_path, lora_rank=lora_rank)
+    segment_ids_BT, position_ids_BT = packed(ROWS[name])
+    is_text_BT = segment_ids_BT >= 0
+    embeddings_BTD = torch.randn(*segment_ids_BT.shape, llm.dim, requires_grad=True)
+    weights_BTD = torch.randn(embeddings_BTD.shape) * is_text_BT.unsqueeze(-1)
+    found, gradients = [], []
+    for way in ("segments", "mask"):
+        if way == "segments":
+            states_BTD = llm(embeddings_BTD, position_ids_BT, segment_ids_BT)
+        else:
+            given = {"inputs_embeds": embeddings_BTD, "position_ids": position_ids_BT, "use_cache": False}
+            states_BTD = llm.base(attention_mask=segment_mask(segment_ids_BT, torch.float32), **given).last_hidden_state
+        assert torch.isfinite(states_BTD).all()
+        found.append(states_BTD[is_text_BT])
+        gradients.append(torch.autograd.grad((states_BTD * weights_BTD).sum(), embeddings_BTD)[0])
+    torch.testing.assert_close(*found)
+    torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-4)
+    assert len(found[0]) == sum(map(sum, ROWS[name]))
+
+
+def test_a_model_that_hands_neither_segments_nor_a_mask_on_is_refused():
+    values = torch.zeros(1, 2, 3, 4)
+    with pytest.raises(ValueError, match="Linear got neither segments nor a mask"):
+        within_segments(torch.nn.Linear(1, 1), values, values, values, None)
