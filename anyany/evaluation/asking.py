@@ -10,6 +10,8 @@ from anyany.models.generate import Generator, Reply, opened
 from anyany.seeds import seed_of
 
 BATCH = 50
+SHOWN_ITEMS = 12  # of each list, whose media are always drawn: a page shows them
+Worth = Callable[[Item, Reply], bool]  # whether a reply's media are to be drawn; can be pickled
 Job = Callable[[Generator], Any]  # can be pickled
 Each = Callable[[Sequence[Job]], Iterable[Any]]  # what every job gives, in order
 
@@ -19,9 +21,13 @@ def here(generator: Generator) -> Each:
     return lambda jobs: (job(generator) for job in jobs)
 
 
+def always(item: Item, reply: Reply) -> bool:
+    return True
+
+
 def ask(
     each: Each,
-    every: Sequence[Sequence[Item]],
+    every: Sequence[tuple[Sequence[Item], Worth]],
     seed: int = 0,
     told: Callable[[int], None] = lambda number: None,
 ) -> Iterator[list[Reply]]:
@@ -30,7 +36,7 @@ def ask(
     Args:
         told: is told after each batch how many items it held.
     """
-    jobs = [list(_jobs(items, seed)) for items in every]
+    jobs = [list(_jobs(items, worth, seed)) for items, worth in every]
     batches = iter(each([job for some in jobs for job in some]))  # at once, so that no process waits for a list's end
     for some in jobs:
         replies: list[Reply] = []
@@ -40,16 +46,18 @@ def ask(
         yield replies
 
 
-def _jobs(items: Sequence[Item], seed: int) -> Iterator[Job]:
+def _jobs(items: Sequence[Item], worth: Worth, seed: int) -> Iterator[Job]:
     for first in range(0, len(items), BATCH):
-        yield partial(answered, items=items[first : first + BATCH], first=first, seed=seed)
+        yield partial(answered, items=items[first : first + BATCH], worth=worth, first=first, seed=seed)
 
 
-def answered(generator: Generator, items: Sequence[Item], first: int, seed: int) -> list[Reply]:
+def answered(generator: Generator, items: Sequence[Item], worth: Worth, first: int, seed: int) -> list[Reply]:
     """
     Args:
         first: the number of the first item, from which seeds follow.
     """
     values = [[opened(medium, generator.preprocess) for medium in media_of(item.messages, "user")] for item in items]
     seeds = [seed_of("evaluate", seed, first + index) for index in range(len(items))]
-    return generator([item.messages for item in items], values, seeds)
+    replies = generator.said([item.messages for item in items], values, seeds)
+    pairs = enumerate(zip(items, replies, strict=True), start=first)
+    return generator.drawn(replies, seeds, [number < SHOWN_ITEMS or worth(*pair) for number, pair in pairs])

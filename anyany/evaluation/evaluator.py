@@ -8,11 +8,11 @@ from typing import Any
 
 from anyany.data.recipes import read_media
 from anyany.evaluation.alignment import alignment
-from anyany.evaluation.asking import Each, Job, ask
+from anyany.evaluation.asking import Each, Job, Worth, always, ask
 from anyany.evaluation.bounds import Bounds, bounds
 from anyany.evaluation.items import NOVEL, SPLITS, Item, captioned, dialogues, exchanged, pairs, requests, texts
 from anyany.evaluation.oracles import ALL_RIGHT
-from anyany.evaluation.scores import made, of_attributes, of_dialogues, of_routing, understood
+from anyany.evaluation.scores import made, may_be_right, of_attributes, of_dialogues, of_routing, understood
 from anyany.figures import Figure
 from anyany.microworld.scenes import SCENES, Scene
 from anyany.models.generate import Generator, Reply
@@ -42,11 +42,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class Task:
-    """Items that are asked together, and the figures that their replies give, under a dotted name."""
+    """Items that are asked together, and the figures that their replies give, under a dotted name.
+
+    Args:
+        worth: which replies' media are drawn.
+    """
 
     name: str
     items: Sequence[Item]
     score: Callable[[Sequence[Item], Sequence[Reply]], Any]
+    worth: Worth = always
 
 
 @dataclass
@@ -80,9 +85,9 @@ def tasks(asked: Asked, reads: Sequence[str], writes: Sequence[str]) -> Iterator
         shown = {scene.modality for item in items for scene in item.shown}
         brought = {name for item in items for name in item.modalities}
         if shown <= set(reads) and brought <= set(writes):
-            yield Task(f"dialogues.{case}", items, of_dialogues)
+            yield Task(f"dialogues.{case}", items, of_dialogues, may_be_right)
             if swapped := exchanged(items):
-                yield Task(f"control.dialogues.{case}", swapped, of_dialogues)
+                yield Task(f"control.dialogues.{case}", swapped, of_dialogues, may_be_right)
     yield Task("text", list(texts(level, NOVEL, number)), _nothing)
 
 
@@ -92,7 +97,7 @@ def evaluate(each: Each, every: Sequence[Task], seed: int, told: Callable[[int],
     Args:
         told: is told how many items were answered since it was last told.
     """
-    replies = ask(each, [task.items for task in every], seed, told)
+    replies = ask(each, [(task.items, task.worth) for task in every], seed, told)
     return [Answered(task, some, task.score(task.items, some)) for task, some in zip(every, replies, strict=True)]
 
 

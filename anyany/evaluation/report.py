@@ -4,6 +4,7 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from anyany.evaluation.asking import SHOWN_ITEMS
 from anyany.evaluation.evaluator import EXACT_MATCH, Answered
 from anyany.evaluation.items import Item
 from anyany.evaluation.oracles import ALL_RIGHT
@@ -14,8 +15,6 @@ from anyany.media.table import MEDIA, MediaSpec
 from anyany.messages.types import Media, Part, Text
 from anyany.microworld.oracles.answers import is_right
 from anyany.models.generate import Reply, Wish
-
-SHOWN_ITEMS = 12  # of each task
 
 
 def report(title: str, told: str, figures: Mapping[str, Any], answered: Sequence[Answered]) -> str:

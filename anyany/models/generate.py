@@ -65,12 +65,20 @@ class Generator:
     preprocess: Mapping[str, Preprocess]
     decoders: Mapping[str, Decoder] = field(default_factory=dict)
 
-    @torch.no_grad()
     def __call__(
         self, conversations: Sequence[Conversation], values: Sequence[Sequence[Tensor]], seeds: Sequence[int],
         sampling: Sampling = LIKELIEST,
     ) -> list[Reply]:  # fmt: skip
-        """A reply to each conversation.
+        """A reply to each conversation, with all that it asks for; see ``said``."""
+        replies = self.said(conversations, values, seeds, sampling)
+        return self.drawn(replies, seeds, [True] * len(replies))
+
+    @torch.no_grad()
+    def said(
+        self, conversations: Sequence[Conversation], values: Sequence[Sequence[Tensor]], seeds: Sequence[int],
+        sampling: Sampling = LIKELIEST,
+    ) -> list[Reply]:  # fmt: skip
+        """A reply to each conversation, with wishes for media.
 
         Args:
             values: the preprocessed media that each conversation's user shows, in order.
@@ -82,8 +90,7 @@ class Generator:
         ]
         dummies = {n: torch.zeros(p.output_shape, dtype=p.output_dtype) for n, p in self.preprocess.items()}
         batch = collate(rows, self.vocabulary, dummies).to(next(self.model.parameters()).device)
-        replies = [read(one, self.vocabulary) for one in emit(self.model, self.vocabulary, batch, seeds, sampling)]
-        return self._drawn(replies, seeds)
+        return [read(one, self.vocabulary) for one in emit(self.model, self.vocabulary, batch, seeds, sampling)]
 
     def conditioning(self, modality: str, wishes: Sequence[Wish]) -> Tensor:
         """``[N, L, D]``: what the decoder consumes for wishes of one modality."""
@@ -96,13 +103,14 @@ class Generator:
         made_NLD: Tensor = self.model.output_projectors[modality](states, embeddings)
         return made_NLD
 
-    def _drawn(self, replies: Sequence[Reply], seeds: Sequence[int]) -> list[Reply]:
-        """The replies with media in place of wishes, all of a modality drawn together."""
+    @torch.no_grad()
+    def drawn(self, replies: Sequence[Reply], seeds: Sequence[int], wanted: Sequence[bool]) -> list[Reply]:
+        """The replies with media in place of wishes where they are wanted, all of a modality drawn together."""
         parts = [list(reply.parts) for reply in replies]
         for modality, decoder in self.decoders.items():
             wishes = {
                 (r, p): part for r, row in enumerate(parts) for p, part in enumerate(row)
-                if isinstance(part, Wish) and part.modality == modality
+                if wanted[r] and isinstance(part, Wish) and part.modality == modality
             }  # fmt: skip
             if not wishes:
                 continue

@@ -1,7 +1,7 @@
 import pytest
 
 from anyany.evaluation import asking
-from anyany.evaluation.asking import ask, here
+from anyany.evaluation.asking import SHOWN_ITEMS, always, ask, here
 from anyany.evaluation.evaluator import NAMED, TURNS, Answered, Asked, Task, evaluate, figures_of, tasks
 from anyany.evaluation.items import Item
 from anyany.figures import share
@@ -35,11 +35,15 @@ class Answers:
 
     def __init__(self, items, rule):
         self.by_messages = {id(item.messages): item for item in items}
-        self.rule, self.asked = rule, []
+        self.rule, self.asked, self.wanted = rule, [], []
 
-    def __call__(self, conversations, values, seeds):
+    def said(self, conversations, values, seeds):
         self.asked.append((len(conversations), list(seeds)))
         return [self.rule(self.by_messages[id(messages)]) for messages in conversations]
+
+    def drawn(self, replies, seeds, wanted):
+        self.wanted += wanted
+        return replies
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +111,33 @@ def test_each_item_has_a_seed_of_its_own_wherever_batches_end(monkeypatch):
     items, told = [Item([user(str(index))]) for index in range(7)], []
     monkeypatch.setattr(asking, "BATCH", 3)
     answers = Answers(items, lambda item: Reply((item.messages[0].content[0],)))
-    lists = list(ask(here(answers), [items, items[:2]], 11, told=told.append))
+    lists = list(ask(here(answers), [(items, always), (items[:2], always)], 11, told=told.append))
     assert [[reply.text for reply in replies] for replies in lists] == [[str(n) for n in range(7)], ["0", "1"]]
     assert told == [3, 3, 1, 2] == [number for number, _ in answers.asked]
     assert [seed for _, seeds in answers.asked for seed in seeds] == [
         seed_of("evaluate", 11, index) for index in (*range(7), 0, 1)
     ]
+
+
+def test_what_cannot_be_right_is_not_drawn_but_for_what_a_page_shows(monkeypatch):
+    monkeypatch.setattr(asking, "BATCH", 5)
+    items = [Item([user(str(index))]) for index in range(SHOWN_ITEMS + 8)]
+    answers = Answers(items, lambda item: Reply(item.messages[0].content))
+    list(ask(here(answers), [(items, lambda item, reply: reply.text in ("3", "15", "18"))], 0))
+    assert [n for n, wanted in enumerate(answers.wanted) if wanted] == [*range(SHOWN_ITEMS), 15, 18]
+
+
+def test_drawing_is_spared_where_it_decides_nothing(every, record_property):
+    """Of dialogues whose text or kind of media is wrong, never of what is to be drawn alone."""
+    number = 0
+    for task in every:
+        is_dialogue = task.name.removeprefix("control.").startswith("dialogues")
+        for item in (item for item in task.items if item.targets):
+            said = item.reply.content if item.reply else right(item).parts
+            assert task.worth(item, Reply(said))
+            assert task.worth(item, Reply(())) == (not is_dialogue)
+            number += 1
+    record_property("found", f"{number} requests for media")
 
 
 def test_figures_nest_by_the_dots_of_their_names():

@@ -177,6 +177,16 @@ def test_media_come_where_the_reply_names_them(parts):
     assert decoders["image"].calls[1][1] == seeds  # a reply's seeds do not depend on the rows beside it
 
 
+def test_what_is_not_wanted_stays_a_wish(parts):
+    asked, decoders = [(user("a"),), (user("b"),)], {"image": Recording()}
+    generator = scripted(parts, asked, [f"{run('image')}<|end|>"] * 2, decoders)
+    said = generator.said(asked, [[], []], [10, 11])
+    some, both = (generator.drawn(said, [10, 11], wanted) for wanted in ([False, True], [True, True]))
+    assert [type(reply.parts[0]) for reply in some] == [Wish, Media]
+    assert torch.equal(some[1].parts[0].tensor, both[1].parts[0].tensor)
+    assert len(decoders["image"].calls[0][0]) == 1
+
+
 def test_a_run_is_finished_once_begun(parts):
     asked = [(user("a"),)]
     first = parts.vocabulary.rows["video"].layout.signals[0]
