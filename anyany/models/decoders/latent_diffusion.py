@@ -135,18 +135,19 @@ class LatentDiffusion(Decoder):
         drawn = [torch.randn(self.latent_shape(), generator=generator) for generator in generators]
         latents = torch.stack(drawn).to(conditioning_NLD) * scheduler.init_noise_sigma
         draws = {"generator": generators} if "generator" in signature(scheduler.step).parameters else {}
-        empty_NLD = self.condition([""]).expand_as(conditioning_NLD) if self.guidance > 1 else None
+        empty_1LD = self.condition([""]) if self.guidance > 1 else None
         for time in scheduler.timesteps:
             noisy = scheduler.scale_model_input(latents, time)
-            predicted = self._guided(noisy, time, conditioning_NLD, empty_NLD)
+            predicted = self.guided(noisy, time.expand(len(noisy)), conditioning_NLD, empty_1LD)
             latents = scheduler.step(predicted, time, latents, **draws).prev_sample
         return self.decode(latents)
 
-    def _guided(self, noisy: Tensor, time: Tensor, conditioning_NLD: Tensor, empty_NLD: Tensor | None) -> Tensor:
-        if empty_NLD is None:
-            return self.predict(noisy, time.expand(len(noisy)), conditioning_NLD)
-        both_NLD = torch.cat([empty_NLD, conditioning_NLD])
-        empty, full = self.predict(torch.cat([noisy, noisy]), time.expand(2 * len(noisy)), both_NLD).chunk(2)
+    def guided(self, noisy: Tensor, times_N: Tensor, conditioning_NLD: Tensor, empty_1LD: Tensor | None) -> Tensor:
+        """What the denoiser predicts, away from what it predicts for an empty caption; without one, the plain one."""
+        if empty_1LD is None:
+            return self.predict(noisy, times_N, conditioning_NLD)
+        both_NLD = torch.cat([empty_1LD.expand_as(conditioning_NLD), conditioning_NLD])
+        empty, full = self.predict(torch.cat([noisy, noisy]), times_N.repeat(2), both_NLD).chunk(2)
         return empty + self.guidance * (full - empty)
 
     @property
