@@ -32,7 +32,7 @@ STATES = {
     "llama": ["asking", "model"],
     "imagebind": ["hearing", "model", "reading", "watching"],
     "stable_diffusion": ["unet", "vae"],
-    "zeroscope": ["again", "unet", "vae"],
+    "zeroscope": ["again", "directions", "unet", "vae"],
     "audioldm": ["clap", "counting", "grid", "halves", "longer", "pairs", "unet", "vae", "vocoder"],
 }
 
