@@ -23,7 +23,15 @@ from data_prep.parts.vocoder import VocoderRecipe, any_sounds, set_range
 
 NAME, MODALITY = "audioldm", "audio"
 RECORDS = 12_000
-STEPS = {"unet": 6000, "halves": 2500, "pairs": 3500, "longer": 6000, "grid": 5000, "counting": 5000}  # of the denoiser
+STEPS = {
+    "unet": 6000,
+    "halves": 2500,
+    "pairs": 3500,
+    "longer": 6000,
+    "grid": 5000,
+    "counting": 5000,
+    "steady": 8000,
+}  # of the denoiser
 # Sounds told by half, as many as records, times this.
 HALVES: dict[str, dict[Callable[..., Any], float]] = {
     "unet": {unpitched: 1 / 2},
@@ -32,9 +40,10 @@ HALVES: dict[str, dict[Callable[..., Any], float]] = {
     "longer": {unpaired: 2},  # the same ones twice
     "grid": {unpaired: 1 / 2, beyond_names: 1},
     "counting": {unpaired: 1 / 2, beyond_names: 1 / 2},
+    "steady": {unpaired: 1 / 2, beyond_names: 1 / 2},
 }
-PURE_NOISE = ("pairs", "longer", "grid", "counting")  # trainings with a schedule that ends there
-SKEW = {"counting": 2}
+PURE_NOISE = ("pairs", "longer", "grid", "counting", "steady")  # trainings with a schedule that ends there
+SKEW = {"counting": 2, "steady": 2}
 RECIPE = {
     "vocoder": "log-mel spectrograms to sound: records, varied in speed and mixed, sounds of any pitch, and invented "
     "ones; spectra at several resolutions, no adversary",
@@ -51,6 +60,7 @@ RECIPE = {
     "that have no names, told by directions of the embedding",
     "counting": "the denoiser again, half of the sounds records, and of two times drawn the later: where noise is "
     "strongest a sound gets its number of events",
+    "steady": "more of the same: of its records it has learned nothing by heart",
 }
 
 

@@ -28,7 +28,7 @@ class AudioLDM(LatentDiffusion):
     modality = "audio"
     vocoder: Any
 
-    def __init__(self, folder: str | Path, num_steps: int = 12, guidance: float = 3.0, window: int = 1024):
+    def __init__(self, folder: str | Path, num_steps: int = 12, guidance: float = 2.5, window: int = 1024):
         super().__init__(folder, num_steps, guidance)
         vocoder = self.vocoder.config
         self.window, self.hop, self.num_mels = window, prod(vocoder.upsample_rates), vocoder.model_in_dim

@@ -33,7 +33,7 @@ STATES = {
     "imagebind": ["hearing", "model", "reading", "watching"],
     "stable_diffusion": ["unet", "vae"],
     "zeroscope": ["again", "directions", "unet", "vae"],
-    "audioldm": ["clap", "counting", "grid", "halves", "longer", "pairs", "unet", "vae", "vocoder"],
+    "audioldm": ["clap", "counting", "grid", "halves", "longer", "pairs", "steady", "unet", "vae", "vocoder"],
 }
 
 
