@@ -51,7 +51,8 @@ def within_segments(
         made_NLHC, _ = attend(module, *inputs_NHLC, None, is_causal=True, **options)
         slots.append(some.slots_NL[some.is_real_NL])
         made.append(made_NLHC[some.is_real_NL])
-    made_PHC = torch.zeros_like(inputs_PHC[0])
-    if slots:
+    # As plain attention gives it: under autocast queries are fp32 here and values are not.
+    made_PHC = torch.zeros_like(inputs_PHC[0], dtype=made[0].dtype if made else inputs_PHC[2].dtype)
+    if made:
         made_PHC = made_PHC.index_copy(0, torch.cat(slots), torch.cat(made))
     return made_PHC.unflatten(0, (len(query_BHTC), -1)), None

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from anyany.models.llms.attention import within_segments
-from anyany.ops.packing import segment_mask
+from anyany.ops.packing import segment_mask, segments_by_length
 from tests.models.llms.test_pretrained import pretrained, save
 
 ROWS = {
@@ -51,6 +51,34 @@ def test_states_and_gradients_are_those_of_a_mask(name, lora_rank, tmp_path):
     torch.testing.assert_close(*found)
     torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-4)
     assert len(found[0]) == sum(map(sum, ROWS[name]))
+
+
+def test_attention_is_given_back_in_the_precision_of_the_plain_way():
+    """Under autocast queries and keys that were rotated are fp32 and values are not."""
+    query_BHTC, key_BHTC, value_BHTC = torch.randn(3, 1, 2, 20, 4)
+    segment_ids_BT = torch.tensor([[0] * 12 + [1] * 8])
+    with torch.autocast("cpu", torch.bfloat16):
+        given = (torch.nn.Identity(), query_BHTC, key_BHTC, value_BHTC.bfloat16())
+        found, _ = within_segments(*given, None, segments=segments_by_length(segment_ids_BT))
+        wanted, _ = within_segments(*given, segment_mask(segment_ids_BT, torch.bfloat16))
+    assert found.dtype == wanted.dtype == torch.bfloat16
+    torch.testing.assert_close(found, wanted, atol=0.03, rtol=0.03)
+
+
+def test_states_under_autocast_are_those_of_a_mask(tmp_path):
+    save(tmp_path)
+    llm = pretrained(tmp_path)
+    segment_ids_BT, position_ids_BT = packed(ROWS["captions"])
+    embeddings_BTD = torch.randn(*segment_ids_BT.shape, llm.dim, requires_grad=True)
+    given = {"inputs_embeds": embeddings_BTD, "position_ids": position_ids_BT, "use_cache": False}
+    with torch.autocast("cpu", torch.bfloat16):
+        found_BTD = llm(embeddings_BTD, position_ids_BT, segment_ids_BT)
+        wanted_BTD = llm.base(attention_mask=segment_mask(segment_ids_BT, torch.float32), **given).last_hidden_state
+    is_text_BT = segment_ids_BT >= 0
+    assert found_BTD.dtype == wanted_BTD.dtype
+    torch.testing.assert_close(found_BTD[is_text_BT], wanted_BTD[is_text_BT], atol=0.05, rtol=0.05)
+    found_BTD.sum().backward()
+    assert torch.isfinite(embeddings_BTD.grad).all()
 
 
 def test_a_model_that_hands_neither_segments_nor_a_mask_on_is_refused():
