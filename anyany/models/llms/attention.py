@@ -55,4 +55,6 @@ def within_segments(
     made_PHC = torch.zeros_like(inputs_PHC[0], dtype=made[0].dtype if made else inputs_PHC[2].dtype)
     if made:
         made_PHC = made_PHC.index_copy(0, torch.cat(slots), torch.cat(made))
+    else:  # padding alone: a rank whose weights are not reached leaves all others waiting for their gradients
+        made_PHC = made_PHC + 0 * sum(values_PHC.sum().to(made_PHC.dtype) for values_PHC in inputs_PHC)
     return made_PHC.unflatten(0, (len(query_BHTC), -1)), None

@@ -53,6 +53,23 @@ def test_states_and_gradients_are_those_of_a_mask(name, lora_rank, tmp_path):
     assert len(found[0]) == sum(map(sum, ROWS[name]))
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_padding_alone_reaches_every_weight(precision, tmp_path):
+    """With zeros. A rank that gives a weight no gradient leaves the others waiting for it."""
+    save(tmp_path)
+    llm = pretrained(tmp_path, lora_rank=2)
+    segment_ids_BT, position_ids_BT = packed(ROWS["padding alone"])
+    with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        states_BTD = llm(torch.randn(*segment_ids_BT.shape, llm.dim), position_ids_BT, segment_ids_BT)
+    states_BTD.sum().backward()
+    trained = {name: parameter for name, parameter in llm.base.named_parameters() if parameter.requires_grad}
+    assert len(trained) >= 4
+    for name, parameter in trained.items():
+        assert parameter.grad is not None, name
+        if "lora" in name and ("q_proj" in name or "v_proj" in name):
+            assert (parameter.grad == 0).all(), name
+
+
 def test_attention_is_given_back_in_the_precision_of_the_plain_way():
     """Under autocast queries and keys that were rotated are fp32 and values are not."""
     query_BHTC, key_BHTC, value_BHTC = torch.randn(3, 1, 2, 20, 4)
