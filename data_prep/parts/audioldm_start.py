@@ -12,7 +12,7 @@ from transformers import (
     SpeechT5HifiGanConfig,
 )
 
-from data_prep.parts.clip import scheduler
+from data_prep.parts.clip import from_pure_noise, scheduler
 from data_prep.parts.tokenizers import roberta_tokenizer
 from data_prep.parts.words import captions
 
@@ -33,12 +33,13 @@ def make(folder: Path) -> None:
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
         layers_per_block=1,
-        block_out_channels=(48, 96),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=(48, 96),  # the blocks' own widths: attention stays within the latents
+        block_out_channels=(48, 64, 80),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=(48, 64, 80),  # the blocks' own widths: attention stays within the latents
         attention_head_dim=4,
         norm_num_groups=16,
+        resnet_time_scale_shift="scale_shift",  # what is asked for multiplies as well as adds
         class_embed_type="simple_projection",
         projection_class_embeddings_input_dim=CLAP_WIDTH,
         class_embeddings_concat=True,
@@ -50,7 +51,7 @@ def make(folder: Path) -> None:
         text_encoder=text_encoder(tokenizer),
         tokenizer=tokenizer,
         unet=unet,
-        scheduler=scheduler(),
+        scheduler=from_pure_noise(scheduler()),
         vocoder=vocoder(),
     )
     pipeline.save_pretrained(folder, safe_serialization=True)

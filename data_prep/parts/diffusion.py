@@ -1,6 +1,6 @@
 """Training a denoiser, alone or with the text encoder that conditions it, on latents of captioned media.
 
-Shape letters: N items; Z... is a latent's shape.
+Shape letters: N items, L positions and D width of the conditioning; Z... is a latent's shape.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,10 +9,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
 from anyany.microworld.scenes import Scene
 from anyany.models.decoders.latent_diffusion import LatentDiffusion
+from data_prep.parts.readers import Readers
 from data_prep.parts.training import Draw
 from data_prep.parts.words import say
 
@@ -50,16 +52,26 @@ class DiffusionRecipe:
     def __init__(
         self, name: str, decoder: LatentDiffusion, latents: Latents, identity: str, steps: int, batch: int = 64,
         learning_rate: float = 1e-3, networks: Sequence[str] = ("unet", "text_encoder"), skew: int = 1,
+        reads: Sequence[str] = (),
     ):  # fmt: skip
         """
         Args:
             skew: each time is the latest of so many drawn evenly, so that noise beyond recognition is met more often.
+            reads: attributes that a linear layer is to read from the mean of a caption's conditioning. A text encoder
+                that tells values apart from the first steps on saves its denoiser waiting for them.
         """
         self.name, self.identity = name, f"{identity} on latents of {latents}"
         self.steps, self.batch, self.learning_rate = steps, batch, learning_rate
         self.decoder, self.latents, self.skew = decoder, latents, skew
         decoder.requires_grad_(False)  # a text encoder that is not trained needs no gradient
-        self.module = nn.ModuleDict({name: getattr(decoder, name) for name in networks}).requires_grad_(True)
+        self.readers = Readers(decoder.spec.dim, reads, also_unsaid=False) if reads else None
+        trained = {name: getattr(decoder, name) for name in networks}
+        if self.readers is not None:
+            self.identity += f", {', '.join(reads)} read linearly"
+            trained["readers"] = self.readers
+        self.module = nn.ModuleDict(trained).requires_grad_(True)
+        if decoder.device.type == "cpu":  # there torch's fused attention takes twice the time, heads being this small
+            decoder.unet.set_attn_processor(AttnProcessor())
 
     def loss(self, draw: Draw) -> dict[str, Tensor]:
         latents, scenes, beside = self.latents.draw(draw, self.batch)
@@ -67,11 +79,16 @@ class DiffusionRecipe:
         num_times = self.decoder.scheduler.config.num_train_timesteps
         times_N = draw.integers(num_times, self.skew, len(latents)).amax(0)
         noise = draw.normal(*latents.shape)
-        missed, count = self.decoder.denoising_loss(self._conditioning(captions, beside), latents, noise, times_N)
-        return {"denoise": missed / count}
-
-    def _conditioning(self, captions: Sequence[str], beside_NLD: Tensor | None) -> Tensor:
         said_NLD = self.decoder.condition(captions)
+        missed, count = self.decoder.denoising_loss(self._with(said_NLD, captions, beside), latents, noise, times_N)
+        terms = {"denoise": missed / count}
+        if self.readers is not None and any(captions):
+            told = [index for index, caption in enumerate(captions) if caption]
+            terms["read"] = self.readers(F.normalize(said_NLD[told].mean(1), dim=-1), [scenes[index] for index in told])
+        return terms
+
+    def _with(self, said_NLD: Tensor, captions: Sequence[str], beside_NLD: Tensor | None) -> Tensor:
+        """The conditioning of captions, and what is beside them."""
         if beside_NLD is None:
             return said_NLD
         is_told_N11 = torch.tensor([caption != "" for caption in captions], device=said_NLD.device).view(-1, 1, 1)

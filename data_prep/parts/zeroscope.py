@@ -11,7 +11,6 @@ from diffusers.models.transformers.transformer_temporal import TransformerTempor
 from torch import Tensor, nn
 
 from anyany.faults import UserError
-from anyany.microworld.scenes import DIRECTIONS, Group, Scene
 from anyany.models.decoders.latent_diffusion import from_uint8
 from anyany.models.decoders.stable_diffusion import StableDiffusion
 from anyany.models.decoders.zeroscope import ZeroScope
@@ -19,7 +18,7 @@ from data_prep.parts import stable_diffusion
 from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
 from data_prep.parts.clip import begin_as, from_pure_noise, scheduler, text_encoder
 from data_prep.parts.decoders import begun, measured, save
-from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all, together
+from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
 from data_prep.parts.job import Job
 from data_prep.parts.pools import Pool
 from data_prep.parts.tokenizers import clip_tokenizer
@@ -30,15 +29,14 @@ NAME, MODALITY = "zeroscope", "video"
 RECORDS = 20_000
 MAX_TOKENS = 24  # the longest caption has 20
 VOCABULARY = 740
-STEPS = {"unet": 6000, "again": 5000, "directions": 3000}  # of the denoiser
+STEPS = {"unet": 7000}  # of the denoiser
+READS = ("number", "color", "shape", "motion", "speed")  # from captions
 CLOCK_STEPS = 300  # in which a layer over time learns its clock
 RECIPE = {
     "vae": "begins as Stable Diffusion's and goes on with single frames",
     "unet": "begins as Stable Diffusion's denoiser and text encoder, with layers over time that at first multiply by a "
     "clock and do nothing else; v-prediction, captions drawn anew, pure noise at the end of the schedule and more "
-    "times near it, where text alone tells what moves where",
-    "again": "the denoiser once more: it learns one motion after the other",
-    "directions": "the denoiser a third time, clips of shapes that go somewhere twice as often as others",
+    "times near it, where text alone tells what moves where; attributes are read from captions linearly",
 }
 
 
@@ -148,15 +146,7 @@ def denoiser_recipe(
     decoder: ZeroScope, latents: Latents, name: str, steps: int, batch: int = 8, learning_rate: float = 5e-4
 ) -> DiffusionRecipe:
     told = f"{steps} steps of {batch}, from pure noise, with a clock, from a picture's text encoder"
-    if name == "directions":
-        latents = together(
-            [latents, latents.at([n for n, scene in enumerate(latents.scenes) if goes_somewhere(scene)])]
-        )
-    return DiffusionRecipe(f"{NAME}/{name}", decoder, latents, told, steps, batch, learning_rate, skew=3)
-
-
-def goes_somewhere(scene: Scene) -> bool:
-    return any(isinstance(thing, Group) and thing.motion in DIRECTIONS for thing in scene.things)
+    return DiffusionRecipe(f"{NAME}/{name}", decoder, latents, told, steps, batch, learning_rate, skew=3, reads=READS)
 
 
 def encode_clips(decoder: ZeroScope, pool: Pool) -> tuple[Tensor, Tensor]:

@@ -65,7 +65,7 @@ def _clips(work: Path, name: str) -> Recipe:
 
 def _sounds(work: Path, name: str) -> Recipe:
     decoder: AudioLDM = _loaded(AudioLDM, "audioldm")  # type: ignore[assignment]
-    return audioldm.denoiser_recipe(audioldm.Encoded(decoder, _pool(work, "audio")), name, STEPS, BATCH)
+    return audioldm.denoiser_recipe(decoder, audioldm.encode_sounds(decoder, _pool(work, "audio")), name, STEPS, BATCH)
 
 
 SERIES: dict[str, Callable[[Path], Recipe]] = {

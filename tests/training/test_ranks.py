@@ -15,6 +15,7 @@ from tests.launch.test_experiment import world  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 STEPS = 4
+TIMEOUT_S = 300  # a rank that waits for another would wait for half an hour
 SMALL = [
     "experiment=from_scratch", "data.global_batch=4", "data.num_workers=0", "llm.hidden_size=32",
     "stage.val_every=null", "+trainer.enable_progress_bar=false", "+trainer.log_every_n_steps=1",
@@ -26,9 +27,8 @@ def train(world, outputs, run, stage, *words, steps=STEPS):  # noqa: F811
     paths = [f"paths.data={world}", f"paths.outputs={outputs}", f"paths.cache={outputs}/cache"]
     given = [*SMALL, *paths, f"run={run}", f"stage={stage}", f"stage.max_steps={steps}", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, ROOT / "train.py", *given], env=environment, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, ROOT / "train.py", *given]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
     assert done.returncode == 0, done.stderr[-3000:]
     return outputs / "default" / run
 

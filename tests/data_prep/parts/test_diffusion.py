@@ -4,10 +4,12 @@ from diffusers import AutoencoderKL
 
 from anyany.microworld.levels import LEVELS, novel_pairs, sample_scene
 from anyany.microworld.oracles.captions import read_caption
+from anyany.microworld.questions import VALUES
 from anyany.models.decoders.stable_diffusion import StableDiffusion
 from anyany.seeds import rng_of
 from data_prep.parts import diffusion
 from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all, together
+from data_prep.parts.readers import SCALE
 from data_prep.parts.training import Training, draw_of
 from tests.models.decoders.pipelines import stable_diffusion
 
@@ -155,3 +157,28 @@ def test_denoiser_and_text_encoder_are_trained_and_the_autoencoder_is_not(decode
     Training(recipe, tmp_path, CPU).train()
     same = {name for name, parameter in decoder.named_parameters() if torch.equal(before[name], parameter)}
     assert same == {name for name in before if name.startswith("vae.")}
+
+
+def test_attributes_are_read_from_the_mean_of_a_captions_conditioning(decoder, latents, monkeypatch):
+    """Of captions that are not left out; what is read from one position is read from its neighbours' mean."""
+    said_NLD, seen = torch.randn(6, decoder.spec.length, decoder.spec.dim), []
+    monkeypatch.setattr(diffusion, "UNCONDITIONAL", 0.5)
+    monkeypatch.setattr(decoder, "condition", lambda captions: seen.extend(captions) or said_NLD)
+    recipe = DiffusionRecipe("toy/unet", decoder, latents, "toy", 5, batch=6, reads=("number", "color"))
+    assert {"readers", "unet", "text_encoder"} == {name for name, _ in recipe.module.named_children()}
+    for layer in recipe.readers.layers.values():
+        torch.nn.init.normal_(layer.weight)
+    found = recipe.loss(draw_of("toy", 1, CPU))["read"]
+    _, drawn, _ = latents.draw(draw_of("toy", 1, CPU), 6)
+    told = [index for index, caption in enumerate(seen) if caption]
+    assert 0 < len(told) < 6
+    wanted = 0.0
+    for name in ("number", "color"):
+        missed = []
+        for index in told:
+            mean_D = sum(said_NLD[index]) / decoder.spec.length
+            scores = recipe.readers.layers[name](SCALE * mean_D / mean_D.norm())
+            missed.append(scores.logsumexp(0) - scores[VALUES[name].index(getattr(drawn[index].things[0], name))])
+        wanted += sum(missed) / len(missed)
+    torch.testing.assert_close(found, wanted)
+    assert "read" not in DiffusionRecipe("toy/unet", decoder, latents, "toy", 5, batch=6).loss(draw_of("toy", 1, CPU))

@@ -32,8 +32,8 @@ STATES = {
     "llama": ["asking", "model"],
     "imagebind": ["hearing", "model", "reading", "watching"],
     "stable_diffusion": ["unet", "vae"],
-    "zeroscope": ["again", "directions", "unet", "vae"],
-    "audioldm": ["clap", "counting", "grid", "halves", "longer", "pairs", "steady", "unet", "vae", "vocoder"],
+    "zeroscope": ["unet", "vae"],
+    "audioldm": ["clap", "unet", "vae", "vocoder"],
 }
 
 

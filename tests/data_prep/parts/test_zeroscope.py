@@ -2,19 +2,10 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel, UNet3DConditionModel
 
-from anyany.microworld.oracles.captions import read_caption
 from anyany.models.decoders.latent_diffusion import from_uint8
 from anyany.models.decoders.zeroscope import ZeroScope
-from data_prep.parts.diffusion import Latents
 from data_prep.parts.training import draw_of
-from data_prep.parts.zeroscope import (
-    autoencoder_recipe,
-    denoiser_recipe,
-    encode_clips,
-    goes_somewhere,
-    inflated,
-    tell_time,
-)
+from data_prep.parts.zeroscope import autoencoder_recipe, encode_clips, inflated, tell_time
 from tests.models.decoders.pipelines import NUM_FRAMES, zeroscope
 
 CPU = torch.device("cpu")
@@ -167,14 +158,3 @@ def test_the_autoencoder_learns_from_single_frames_of_clips(decoder):
         seen |= {round(float(value) * 127.5 + 127.5) for value in values[:, 0, 0, 0]}
     assert seen == {20 * index + frame for index in range(10) for frame in range(NUM_FRAMES)}
     assert all(parameter.requires_grad for parameter in decoder.vae.parameters())
-
-
-def test_of_the_last_training_clips_that_go_somewhere_come_twice(decoder):
-    captions = ("a red circle moving left", "a blue cross growing", "a green ring moving up", "a blue ring vanishing")
-    scenes = [read_caption(caption, "video") for caption in captions]
-    assert [goes_somewhere(scene) for scene in scenes] == [True, False, True, False]
-    latents = Latents(torch.arange(4.0).view(4, 1), torch.zeros(4, 1), scenes)
-    assert denoiser_recipe(decoder, latents, "again", 5).latents.scenes == scenes
-    twice = denoiser_recipe(decoder, latents, "directions", 5).latents
-    assert twice.mean[:, 0].tolist() == [0, 1, 2, 3, 0, 2]
-    assert twice.scenes == [*scenes, scenes[0], scenes[2]]
