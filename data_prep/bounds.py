@@ -9,23 +9,21 @@ python -m data_prep.bounds
 import argparse
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from data_prep.gallery import DECODERS
 from data_prep.parts import PARTS
+from data_prep.shipped import NAMES, shipped
 
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    names = [name for name in args.part or DECODERS if (args.parts / name).is_dir()]
+    names = [name for name in args.part or NAMES if (args.parts / name).is_dir()]
     if not names:
         sys.exit(f"no decoder under {args.parts}; `make parts` trains them")
     for name in names:
-        module, kind = DECODERS[name].rsplit(".", 1)
-        measure(getattr(import_module(module), kind)(args.parts / name), args.level, args.number)
+        measure(shipped(name, args.parts / name), args.level, args.number)
     return 0
 
 
@@ -33,7 +31,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     from anyany.evaluation.evaluator import Asked
 
     parser = argparse.ArgumentParser(prog="python -m data_prep.bounds", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--part", choices=DECODERS, action="append", help="one decoder; may be given again (all)")
+    parser.add_argument("--part", choices=NAMES, action="append", help="one decoder; may be given again (all)")
     parser.add_argument("--parts", type=Path, default=PARTS, help="folder of the decoders' folders")
     parser.add_argument("--level", choices=("easy", "standard"), default="easy")
     parser.add_argument("--number", type=int, default=Asked("easy").number, help="items for each figure")
@@ -45,7 +43,6 @@ def measure(decoder: Any, level: str, number: int) -> None:
     from anyany.evaluation.items import SPLITS, captioned, requests
     from anyany.evaluation.oracles import ALL_RIGHT
 
-    decoder.load()
     for split in SPLITS:
         captions, scenes = captioned(requests(decoder.modality, level, split, number))
         found = bounds(decoder, captions, scenes, decoder.folder / SHIPPED)

@@ -12,18 +12,13 @@ from pathlib import Path
 
 from anyany.files import write_whole
 from data_prep.parts import PARTS
-
-DECODERS = {
-    "stable_diffusion": "anyany.models.decoders.stable_diffusion.StableDiffusion",
-    "zeroscope": "anyany.models.decoders.zeroscope.ZeroScope",
-    "audioldm": "anyany.models.decoders.audioldm.AudioLDM",
-}
+from data_prep.shipped import NAMES, shipped
 
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    names = [name for name in DECODERS if (args.parts / name).is_dir()]
+    names = [name for name in NAMES if (args.parts / name).is_dir()]
     if not names:
         sys.exit(f"no decoder under {args.parts}; `make parts` trains them")
     from anyany.evaluation.page import page
@@ -55,17 +50,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def section(name: str, args: argparse.Namespace) -> Iterator[str]:
     """The part of the page that shows one decoder."""
-    from importlib import import_module
-
     from anyany.evaluation.decoders import draw
     from anyany.evaluation.oracles import ALL_RIGHT, read_back, shares
     from anyany.evaluation.page import shown, verdict
     from anyany.microworld.oracles import ORACLES
     from data_prep.parts.measures import records, told
 
-    module, _, kind = DECODERS[name].rpartition(".")
-    decoder = getattr(import_module(module), kind)(args.parts / name)
-    decoder.load()
+    decoder = shipped(name, args.parts / name)
     captions, scenes = told(records(decoder.modality, args.level, args.number, args.split))
     media = draw(decoder, captions, args.seed)
     figure = shares(read_back(scenes, media))[ALL_RIGHT]

@@ -13,6 +13,7 @@ from anyany.models.decoders.latent_diffusion import LatentDiffusion
 from data_prep.parts.job import Job
 from data_prep.parts.measures import NUMBER, drawn
 from data_prep.parts.pools import TRAINED_ON
+from data_prep.shipped import shipped
 
 D = TypeVar("D", bound=LatentDiffusion)
 
@@ -45,8 +46,6 @@ def save(decoder: LatentDiffusion, folder: Path, **more: Any) -> None:
         write_whole(path, json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def measured(
-    kind: type[LatentDiffusion], folder: Path, levels: Sequence[str] = TRAINED_ON, number: int = NUMBER
-) -> dict[str, Figure]:
+def measured(name: str, folder: Path, levels: Sequence[str] = TRAINED_ON, number: int = NUMBER) -> dict[str, Figure]:
     """The oracle's shares of what a finished decoder draws."""
-    return drawn(loaded(kind, folder), levels, number)
+    return drawn(shipped(name, folder), levels, number)

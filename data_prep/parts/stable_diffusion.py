@@ -44,7 +44,7 @@ def train(job: Job) -> float:
     return seconds
 
 
-measure = partial(measured, StableDiffusion)
+measure = partial(measured, NAME)
 
 
 def make(folder: Path) -> None:

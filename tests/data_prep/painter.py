@@ -1,5 +1,9 @@
 """A decoder that makes what its captions say, but for those that tell it otherwise."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
 import torch
 from torch import Tensor
 
@@ -9,6 +13,7 @@ from anyany.microworld.oracles.captions import read_caption
 from anyany.microworld.records import render
 from anyany.models.contracts import ConditioningSpec, Decoder
 from anyany.seeds import rng_of
+from data_prep import shipped
 
 LEVEL = "standard"
 OTHERS = {  # what is made of a caption, by modality, in place of what it says
@@ -26,7 +31,7 @@ class Painter(Decoder):
     def __init__(self, folder: object = None, modality: str = "image"):
         super().__init__()
         self.modality, self.captions, self.is_loaded = modality, [], False
-        self.folder = folder
+        self.folder = Path(str(folder))
 
     def load(self) -> None:
         self.is_loaded = True
@@ -54,7 +59,8 @@ class Painter(Decoder):
 
 
 class Picture(Painter):
-    pass
+    def __init__(self, folder: object):
+        super().__init__(folder, "image")
 
 
 class Clip(Painter):
@@ -65,3 +71,11 @@ class Clip(Painter):
 class Sound(Painter):
     def __init__(self, folder: object):
         super().__init__(folder, "audio")
+
+
+def painted(conf: Path, kinds: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets painters stand for the decoders that ship: name -> class."""
+    conf.mkdir()
+    for name, kind in kinds.items():
+        (conf / f"{name}.yaml").write_text(f"name: {name}\n_target_: tests.data_prep.painter.{kind}\nfolder: x\n")
+    monkeypatch.setattr(shipped, "CONF", conf)

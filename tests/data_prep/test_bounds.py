@@ -3,7 +3,8 @@ import json
 import pytest
 
 from anyany.evaluation import bounds as evaluation
-from data_prep import bounds, gallery
+from data_prep import bounds
+from tests.data_prep.painter import painted
 
 NUMBER = 11
 
@@ -11,7 +12,7 @@ NUMBER = 11
 @pytest.fixture
 def parts(tmp_path, monkeypatch):
     (tmp_path / "stable_diffusion").mkdir()
-    monkeypatch.setitem(gallery.DECODERS, "stable_diffusion", "tests.data_prep.painter.Picture")
+    painted(tmp_path / "conf", {"stable_diffusion": "Picture"}, monkeypatch)
     return tmp_path
 
 

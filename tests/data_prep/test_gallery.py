@@ -17,6 +17,7 @@ from anyany.microworld.records import make_record, render
 from anyany.seeds import rng_of
 from data_prep import gallery
 from data_prep.parts import measures
+from tests.data_prep.painter import painted
 
 NUMBER = 7
 KINDS = {"stable_diffusion": ("Picture", "image"), "zeroscope": ("Clip", "video"), "audioldm": ("Sound", "audio")}
@@ -54,9 +55,9 @@ class Page(HTMLParser):
 @pytest.fixture
 def parts(tmp_path, monkeypatch):
     """A folder with one decoder of each modality."""
-    for name, (kind, _) in KINDS.items():
+    for name in KINDS:
         (tmp_path / "parts" / name).mkdir(parents=True)
-        monkeypatch.setitem(gallery.DECODERS, name, f"tests.data_prep.painter.{kind}")
+    painted(tmp_path / "conf", {name: kind for name, (kind, _) in KINDS.items()}, monkeypatch)
     return tmp_path / "parts"
 
 
