@@ -26,7 +26,13 @@ def main(cfg: DictConfig) -> float | None:
 
 
 def train(cfg: DictConfig) -> float | None:
-    """Checks the config, trains, and leaves the objective in the run's folder."""
+    """Checks the config, trains, and leaves the objective in the run's folder.
+
+    Raises:
+        UserError: for all stages at once, asked for elsewhere than on the command line.
+    """
+    if HydraConfig.get().runtime.choices["stage"] == "all":
+        raise UserError("stage=all is a word of the command line alone: python train.py stage=all ...")
     config = checked(cfg, CONF)
     os.environ[jobs.RUN_NAME] = config["run"]
     logging.getLogger("lightning").handlers.clear()  # its own console handler would print each of its lines twice

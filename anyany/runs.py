@@ -31,6 +31,12 @@ def previous_delta(folder: Path, stage: str) -> Path | None:
     return next((path for path in reversed(found) if path.is_dir()), None)
 
 
+def unended(folder: Path, stage: str) -> list[str]:
+    """The stages before this one that were begun and have left no delta."""
+    begun = [name for name in STAGES[: STAGES.index(stage)] if (folder.parent / name / CONFIG).is_file()]
+    return [name for name in begun if not delta_folder(folder, name).is_dir()]
+
+
 def latest_checkpoint(run: Path) -> Path | None:
     """The checkpoint of the highest step; None where there is none yet."""
     found = [(int(match[1]), path) for path in (run / CHECKPOINTS).glob("*.ckpt") if (match := _STEP.search(path.name))]

@@ -15,6 +15,7 @@ from anyany.media.table import MEDIA
 
 if TYPE_CHECKING:
     from anyany.messages.types import Media
+    from anyany.models.emit import Sampling
     from anyany.models.generate import Reply
 
 
@@ -31,11 +32,10 @@ def answer(args: argparse.Namespace) -> int:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from anyany.chat.conversation import Chat
     from anyany.launch.running import generator_of
-    from anyany.models.emit import Sampling
 
-    generator = generator_of(Path(args.run))
-    chat = Chat(generator, Sampling(args.max_tokens, args.temperature, args.top_p), args.seed)
-    reply = chat.ask(args.request, list(shown(args)))
+    media, sampling = list(shown(args)), sampling_of(args)
+    chat = Chat(generator := generator_of(Path(args.run)), sampling, args.seed)
+    reply = chat.ask(args.request, media)
     rates = {name: decoder.rate_hz or 0.0 for name, decoder in generator.decoders.items()}
     for line in told(reply, rates, args.out):
         sys.stdout.write(f"{line}\n")
@@ -68,10 +68,30 @@ def _run(word: str) -> str:
 
 
 def shown(args: argparse.Namespace) -> "Iterator[Media]":
+    """What stands beside the request.
+
+    Raises:
+        UserError: for a file that is not there.
+        MediaFault: for one of another kind. Both before anything heavy is loaded.
+    """
     from anyany.messages.types import Media
 
-    for modality in MEDIA:
-        yield from (Media(modality, path=path) for path in getattr(args, modality))
+    for modality, kind in MEDIA.items():
+        for path in getattr(args, modality):
+            try:
+                kind.probe(Path(path).read_bytes())
+            except OSError as error:
+                raise UserError(f"{path}: {error.strerror}") from error
+            yield Media(modality, path=path)
+
+
+def sampling_of(args: argparse.Namespace) -> "Sampling":
+    from anyany.models.emit import Sampling
+
+    try:
+        return Sampling(args.max_tokens, args.temperature, args.top_p)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def told(reply: "Reply", rates_hz: Mapping[str, float], out: Path) -> Iterator[str]:

@@ -101,17 +101,21 @@ class FaultGuard:
             log.warning("%d faulty records named; further ones are only counted", self.max_logged)
 
 
-def share_of(step: Step, rank: int, num_ranks: int, num_micro: int, global_batch: int) -> list[list[Row]]:
-    """The rows of each of a rank's micro-batches. A short step is filled up with empty rows, so all have one shape.
-
+def check_split(num_ranks: int, num_micro: int, global_batch: int) -> None:
+    """
     Raises:
-        UserError: where the global batch does not divide.
+        UserError: where the global batch does not divide into ranks and micro-batches.
     """
     if global_batch % (num_ranks * num_micro):
         raise UserError(
             f"global_batch={global_batch} does not divide into {num_ranks} ranks x {num_micro} micro-batches; "
             f"choose a multiple of {num_ranks * num_micro}"
         )
+
+
+def share_of(step: Step, rank: int, num_ranks: int, num_micro: int, global_batch: int) -> list[list[Row]]:
+    """The rows of each of a rank's micro-batches. A short step is filled up with empty rows, so all have one shape."""
+    check_split(num_ranks, num_micro, global_batch)
     rows: list[Row] = [*step.rows, *([[]] * (global_batch - len(step.rows)))]
     mine = rows[rank::num_ranks]
     return [mine[micro::num_micro] for micro in range(num_micro)]
@@ -149,7 +153,7 @@ class StepLoader:
         self.cursor = cursor
         self.num_steps = num_steps
         self.share = (rank, num_ranks, num_micro, plan.global_batch)
-        share_of(Step([], cursor), *self.share)  # refuses what does not divide before anything is read
+        check_split(num_ranks, num_micro, plan.global_batch)  # before anything is read
         self.num_micro = num_micro
         self.guard = guard or FaultGuard()
         self._options = {"num_workers": num_workers, "pin_memory": torch.cuda.is_available()}

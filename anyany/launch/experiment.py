@@ -57,7 +57,8 @@ def prepare(config: Config, parts: Assembled, data: Any) -> None:
     """What frozen parts give for the stream, computed where it is not yet kept."""
     from anyany.training import features
 
-    features.prepare(parts, data, device_of(config))
+    with asked_for():
+        features.prepare(parts, data, device_of(config))
 
 
 def device_of(config: Config) -> str:
@@ -120,7 +121,6 @@ def train(config: Config, run: Path) -> dict[str, float]:
         num_draws = sum(data.plan.draws)
         log.info("%d steps of %d rows; an epoch draws %d records", data.num_steps, data.global_batch, num_draws)
         checkpoint = checkpoint_of(run, config["resume"])
-        prepare(config, parts, data)
         model = model_of(config, parts)
         begun = begin(config["stage"]["name"], parts, model, run)
         module = TrainingModule(
@@ -141,6 +141,7 @@ def train(config: Config, run: Path) -> dict[str, float]:
         save_every=config["stage"]["save_every"],
         val_every=config["stage"]["val_every"],
         checkpoint=checkpoint,
+        before=lambda: prepare(config, parts, data),
         # Resolved, so that it reads the same wherever it is read.
         at_start=lambda: OmegaConf.save(OmegaConf.create(dict(config)), run / CONFIG),
         at_end=lambda is_first: leave(begun, parts, model, run, is_first),

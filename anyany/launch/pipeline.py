@@ -12,9 +12,10 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from anyany.faults import UserError
 from anyany.launch.command_line import CONF
 from anyany.launch.jobs import RUN_NAME, clean_environment
-from anyany.runs import CONFIG, STAGES
+from anyany.runs import CONFIG, STAGES, stage_folders
 
 ALL, RESUME = "stage=all", "resume=true"
 _NO_RUN = {"-m", "--multirun", "-h", "--help", "-c", "--cfg", "-i", "--info", "--hydra-help", "-p", "--package"}
@@ -29,12 +30,21 @@ def run_all(root: Path, arguments: Sequence[str]) -> int:
     """Runs ``train.py`` and ``eval.py`` of the folder ``root``; gives the exit code of the first that fails, or 0.
 
     With ``resume=true`` what is complete is not trained again, and what was not begun is begun.
+
+    Raises:
+        UserError: where there is nothing to go on with, and where a launcher has started this process as one of many.
     """
+    if any(name.startswith("TORCHELASTIC_") for name in os.environ):
+        raise UserError(f"{ALL} starts processes of its own; leave torchrun out, and give trainer=ddp or trainer=fsdp")
     environment = clean_environment(os.environ) | {RUN_NAME: os.environ.get(RUN_NAME) or _now()}
-    given = [argument for argument in arguments if argument not in (ALL, RESUME)]
+    resumed = any(argument.lower() == RESUME for argument in arguments)
+    given = [argument for argument in arguments if argument != ALL and argument.lower() != RESUME]
     folder = run_folder(given, environment[RUN_NAME])
+    if resumed and not stage_folders(folder):
+        others = sorted(run.name for run in folder.parent.glob("*") if stage_folders(run))
+        raise UserError(f"{folder} holds no run to go on with; give run=<name>: {', '.join(others) or 'there is none'}")
     for stage in STAGES:
-        begun = RESUME in arguments and (folder / stage / CONFIG).is_file()
+        begun = resumed and (folder / stage / CONFIG).is_file()
         command = [str(root / "train.py"), *given, f"stage={stage}", *([RESUME] if begun else [])]
         if code := _run(command, environment):
             name = "" if any(argument.startswith("run=") for argument in given) else f" run={folder.name}"

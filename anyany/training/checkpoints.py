@@ -9,6 +9,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from anyany.faults import UserError
 from anyany.runs import CHECKPOINTS, checkpoint_name, latest_checkpoint
 
 
@@ -17,6 +18,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     Lightning's own way goes through the system's temporary folder and moves: across file systems that is a copy, and a
     kill in the middle of it leaves half a checkpoint under its full name.
+
+    Raises:
+        UserError: where it cannot be written; what was saved before stands.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
@@ -33,6 +37,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
+        except (OSError, RuntimeError) as error:  # torch says some of the former by the latter
+            stands = latest_checkpoint(path.parents[1])
+            how = "resume=true" if stands else "a new run=<name>"
+            raise UserError(
+                f"{path} could not be saved ({error}); {stands or 'no checkpoint'} stands as before. Make room, then "
+                f"the same command goes on with {how}"
+            ) from error
         finally:
             temporary.unlink(missing_ok=True)
 

@@ -10,7 +10,7 @@ from lightning import LightningDataModule
 
 from anyany.data.feature_cache import FeatureCache
 from anyany.data.lengths import LengthTables
-from anyany.data.loader import FaultGuard, MicroBatches, StepLoader
+from anyany.data.loader import FaultGuard, MicroBatches, StepLoader, check_split
 from anyany.data.plan import Plan
 from anyany.data.records import RecordReader
 from anyany.data.samples import SampleReader
@@ -108,6 +108,13 @@ class StreamDataModule(LightningDataModule):
             return self.max_steps
         assert self.max_epochs is not None
         return self.plan.num_steps(self.max_epochs)
+
+    def check_split(self, num_ranks: int) -> None:
+        """
+        Raises:
+            UserError: where a step cannot be shared out among so many ranks.
+        """
+        check_split(num_ranks, self.num_micro, self.global_batch)
 
     def planned_shards(self) -> set[tuple[int, int]]:
         """Source and shard, by number, of every record that the run's steps train on."""

@@ -64,14 +64,17 @@ def caches_of(
 ) -> tuple[dict[str, FeatureCache], dict[str, FeatureCache]]:
     """By modality, the caches of features and of conditioning, those that are wanted."""
     read, wanted = {}, {}
+    # A conversation about a modality that the rows lack is a hole, and stays one in the cache of these rows.
+    sides = {n: (row.placeholder is not None, row.layout is not None) for n, row in parts.vocabulary.rows.items()}
     for name, (encoder_name, _) in parts.inputs.items() if features else ():
         encoder = parts.encoders[encoder_name]
-        told, shape = (encoder.digest(), parts.preprocess[name]), (encoder.num_features(name), encoder.dim)
+        told, shape = (encoder.digest(), parts.preprocess[name], sides), (encoder.num_features(name), encoder.dim)
         read[name] = cache_of(root, "features", name, told, shape, sources)
     for name in parts.output_projectors.keys() if conditioning else ():
         known = parts.conditioners[name]
         shape = (known.spec.length, known.spec.dim)
-        wanted[name] = cache_of(root, "conditioning", name, (known.digest(captions_only=True),), shape, sources)
+        texts = known.digest(captions_only=True)
+        wanted[name] = cache_of(root, "conditioning", name, (texts, sides), shape, sources)
     return read, wanted
 
 

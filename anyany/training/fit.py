@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import LambdaCallback, RichProgressBar
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from anyany.faults import UserError
@@ -20,6 +20,7 @@ from anyany.training.cost import StageCost
 from anyany.training.datamodule import StreamDataModule
 from anyany.training.module import TrainingModule
 from anyany.training.process_group import closed_process_group
+from anyany.training.progress import Progress
 from anyany.training.stopping import StopOnSignal
 from anyany.training.strategies import built
 from anyany.training.trackers import finished_trackers
@@ -42,6 +43,7 @@ def fit(
     save_every: int = 50,
     val_every: int | None = None,
     checkpoint: Path | None = None,
+    before: Callable[[], object] = lambda: None,
     at_start: Callable[[], None] = lambda: None,
     at_end: Callable[[bool], None] = lambda is_first: None,
 ) -> dict[str, float]:
@@ -51,13 +53,14 @@ def fit(
         trainer: arguments of ``lightning.Trainer``.
         save_every, val_every: in steps; without ``val_every`` nothing is validated, with it any run at least once.
         checkpoint: go on from there.
+        before: called on every rank when trainer and split are known to be possible: what takes long.
         at_start: called once, when the run's folder is claimed and the checkpoint has been found to fit.
         at_end: called on every rank, with whether it is the first, when the last step has been trained.
     """
     options: dict[str, Any] = {"limit_val_batches": 0}
     if val_every:
         options = {"val_check_interval": min(val_every, data.num_steps), "check_val_every_n_epoch": None}
-    progress = [RichProgressBar()] if trainer.get("enable_progress_bar", True) else []
+    progress = [Progress()] if trainer.get("enable_progress_bar", True) else []
     checkpoints = LatestCheckpoint(run, save_every)
     one = _trainer(
         **{"enable_model_summary": False, "log_every_n_steps": 10, **options, **trainer},
@@ -76,7 +79,9 @@ def fit(
         ],
         plugins=[AtomicCheckpointIO()],
     )
+    data.check_split(one.world_size)
     with closed_process_group(), finished_trackers(), claimed(run) if one.is_global_zero else nullcontext():
+        before()
         one.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         metrics = {name: float(value) for name, value in one.callback_metrics.items()}
         if one.global_step >= data.num_steps:
@@ -108,7 +113,7 @@ def _once(action: Callable[[], None]) -> Callback:
 def _trainer(**options: Any) -> Trainer:
     try:
         return Trainer(**options | {"strategy": built(options.get("strategy", "auto"))})
-    except MisconfigurationException as error:  # such as a device that this machine lacks
+    except (MisconfigurationException, ModuleNotFoundError) as error:  # such as a device that this machine lacks
         raise UserError(f"trainer: {error}") from error
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from anyany.deltas import apply_delta, read_delta, write_delta
 from anyany.models.anyany import AnyToAny
 from anyany.models.assemble import Assembled
-from anyany.runs import STAGES, checkpoint_step, delta_folder, latest_checkpoint, previous_delta
+from anyany.runs import STAGES, checkpoint_step, delta_folder, latest_checkpoint, previous_delta, unended
 from anyany.training.strategies import gathered
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,10 @@ def begin(stage: str, parts: Assembled, model: AnyToAny, folder: Path) -> Begun:
     path = previous_delta(folder, stage)
     if path is None:
         if stage != STAGES[0]:
-            log.info("%s begins anew: no stage before it has left anything in %s", stage, folder.parent)
+            log.warning("%s begins anew: no stage before it has left anything in %s", stage, folder.parent)
         return Begun(stage)
+    if skipped := [one for one in unended(folder, stage) if STAGES.index(one) > STAGES.index(path.name)]:
+        log.warning("%s was begun and has not ended, so %s does without it", ", ".join(skipped), stage)
     delta = read_delta(path)
     carried = apply_delta(model, delta, digests_of(parts), tokens_of(parts))
     log.info("%s begins from %s (%d steps)", stage, path, delta.manifest.step)

@@ -39,7 +39,10 @@ class StopOnSignal(Callback):
             return
         self.checkpoint.save(trainer)
         name = self.heard.name if self.heard else "a signal"
-        raise UserError(f"stopped by {name} behind step {trainer.global_step}, which is saved; resume=true goes on")
+        raise UserError(
+            f"stopped by {name} behind step {trainer.global_step}, which is saved; the same command goes on with "
+            f"run={self.checkpoint.run.parent.name} resume=true"
+        )
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         for name, handler in self._before.items():

@@ -9,6 +9,7 @@ from anyany.chat.conversation import Chat
 from anyany.faults import UserError
 from anyany.media.pictures import encode_png
 from anyany.media.table import MediaFault, MediaSpec
+from anyany.media.written import written
 from anyany.messages.types import Media, Text, assistant, user
 from anyany.models.emit import LIKELIEST
 from anyany.models.generate import Reply, Wish
@@ -106,8 +107,24 @@ def test_the_command_tells_what_was_said_and_where_media_are(scripted, tmp_path,
 
 
 def test_a_fault_is_told_in_one_line(scripted, tmp_path, capsys):
-    assert command.main(["run=some/run", "draw", "--video", "x.mp4"]) == 1
+    clip = written("video", MADE["video"], 4.0, tmp_path, 0)
+    assert command.main(["run=some/run", "draw", "--video", str(clip)]) == 1
     assert capsys.readouterr().err == "the model does not read video; it reads image\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--image", "no/such.png"], "no/such.png: No such file or directory\n"),
+        (["--image", __file__], "is none of JPEG, PNG"),
+        (["--temperature", "-1"], "temperature=-1.0, top_p=1.0); give max_tokens >= 1, temperature >= 0"),
+        (["--top-p", "0"], "top_p=0.0); give max_tokens"),
+    ],
+)
+def test_what_cannot_be_answered_is_told_before_a_model_is_loaded(words, told, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "anyany.launch.running", SimpleNamespace(generator_of=None))
+    assert command.main(["run=some/run", "draw", *words]) == 1
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("word", ["some/run", "run=", "rnu=x"])

@@ -21,6 +21,7 @@ from anyany.microworld.dialogues import sample_dialogue
 from anyany.microworld.levels import LEVELS
 from anyany.runs import CONFIG, LEDGER, latest_checkpoint
 from anyany.seeds import rng_of
+from anyany.training import features
 from anyany.training.callbacks import StreamLedger
 from anyany.training.stopping import SIGNALS, StopOnSignal
 from data_prep import microworld, verify
@@ -151,6 +152,23 @@ def test_what_cannot_be_evaluated_is_told_in_a_line(world, tmp_path, run):
         evaluate(chosen, run, "tset")
     with pytest.raises(UserError, match=r"source.microworld_image: .*`python -m data_prep.microworld --level easy`"):
         evaluate(chosen, run, "test")  # of which there are no shards
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["stage.trains.everything.parameters=input_projctors.*"], "input_projctors"),
+        (["data.global_batch=3", "data.num_micro=2"], "does not divide into 1 ranks x 2 micro-batches"),
+        (["trainer.accelerator=tpu"], "trainer: "),
+        (["resume=true"], "has no checkpoint to go on from"),
+        (["rows.image.input_projector=null"], "without input_projector"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_what_can_be_known_is_told_before_anything_is_computed(world, tmp_path, run, monkeypatch, overrides, message):
+    monkeypatch.setattr(features, "prepare", None)
+    with pytest.raises(UserError, match=message):
+        train(config(world, tmp_path, *overrides), run)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -287,7 +305,8 @@ def test_a_signal_saves_the_step_and_the_run_goes_on_to_the_same_end(world, tmp_
     with monkeypatch.context() as patch:
         patch.setattr(StreamLedger, "on_train_batch_end", interrupted)
         with pytest.raises(
-            UserError, match=f"stopped by {number.name} behind step 3, which is saved; resume=true goes on"
+            UserError,
+            match=f"stopped by {number.name} behind step 3, which is saved; the same command goes on with run=",
         ):
             train(config(world, tmp_path, "stage.val_every=null"), run)
     assert latest_checkpoint(run).name == "step=3.ckpt"

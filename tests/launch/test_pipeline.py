@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from anyany.faults import UserError
 from anyany.launch import pipeline
 from anyany.launch.jobs import RUN_NAME
 from anyany.launch.pipeline import is_asked_for, run_all, run_folder
@@ -81,6 +82,27 @@ def test_going_on_resumes_what_was_begun_and_begins_the_rest(calls, tmp_path):
         ["run=a", "stage=instruct"],
         [f"run={tmp_path}/default/a"],
     ]
+
+
+@pytest.mark.parametrize("word", ["resume=true", "resume=True"])
+def test_what_was_never_begun_is_not_gone_on_with(calls, tmp_path, word):
+    made, _ = calls
+    for name in ("a", "b"):
+        (tmp_path / "default" / name / "enc_align").mkdir(parents=True)
+        (tmp_path / "default" / name / "enc_align" / CONFIG).touch()
+    for words in ([], ["run=c"]):
+        with pytest.raises(UserError, match=r"holds no run to go on with; give run=<name>: a, b$"):
+            run_all(ROOT, [*words, "stage=all", word])
+    assert made == []
+    assert run_all(ROOT, ["run=a", "stage=all", word]) == 0
+    assert made[0][1] == ["run=a", "stage=enc_align", "resume=true"]
+
+
+def test_one_of_many_processes_does_not_start_more(calls, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    with pytest.raises(UserError, match="leave torchrun out"):
+        run_all(ROOT, ["stage=all"])
+    assert calls[0] == []
 
 
 def test_the_folder_is_the_one_that_a_sweep_gives():

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from anyany.faults import UserError
+from anyany.training import checkpoints
 from anyany.training.checkpoints import AtomicCheckpointIO
 
 ROOT = Path(__file__).parents[2]
@@ -45,9 +47,28 @@ def test_an_error_while_saving_leaves_nothing_behind(tmp_path, monkeypatch):
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="No space left"):
-        AtomicCheckpointIO().save_checkpoint({}, tmp_path / "step=1.ckpt")
-    assert list(tmp_path.iterdir()) == []
+    folder = tmp_path / "run" / "checkpoints"
+    with pytest.raises(UserError, match=r"No space left.*no checkpoint stands as before.*a new run=<name>"):
+        AtomicCheckpointIO().save_checkpoint({}, folder / "step=1.ckpt")
+    assert list(folder.iterdir()) == []
+    (folder / "step=1.ckpt").write_bytes(b"whole")
+    with pytest.raises(UserError, match=r"step=2.ckpt could not be saved.*step=1.ckpt stands.*resume=true"):
+        AtomicCheckpointIO().save_checkpoint({}, folder / "step=2.ckpt")
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"whole"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file without room is a thing of Linux")
+def test_a_disk_without_room_is_told(tmp_path, monkeypatch):
+    """As the system says it, through torch's own writer."""
+
+    def full(path, mode):
+        return Path("/dev/full").open(mode)
+
+    monkeypatch.setattr(checkpoints, "open", full, raising=False)
+    with pytest.raises(UserError, match="could not be saved"):
+        AtomicCheckpointIO().save_checkpoint(
+            {"a": torch.zeros(100_000)}, tmp_path / "run" / "checkpoints" / "step=1.ckpt"
+        )
 
 
 def test_remote_options_are_refused(tmp_path):

@@ -10,7 +10,7 @@ from anyany.data.order import Ref
 from anyany.messages.collate import Hole
 from anyany.messages.types import Media, Text
 from anyany.training import features
-from anyany.training.features import cache_of, captions_of, fill, media_of
+from anyany.training.features import cache_of, caches_of, captions_of, fill, media_of
 from tests.data.stream_shards import write_stream_shards
 from tests.training.stream_run import data_module
 
@@ -124,6 +124,26 @@ def test_whatever_decides_the_numbers_decides_the_place(samples, tmp_path):
     places = {place(*[changes[i] if i == at else g for i, g in enumerate(first)]) for at in (*changes, None)}
     assert len(places) == 5
     assert place(*first) in places
+
+
+@pytest.mark.parametrize("without", ["rows.video.encoder=null", "rows.audio.connection=null"])
+def test_rows_that_lack_a_modality_have_caches_of_their_own(tmp_path, without):
+    """There a conversation about it is a hole, which is no reason for holes where the modality is known."""
+    from anyany.launch.command_line import composed
+    from anyany.launch.experiment import assembled
+
+    def places(*words: str) -> dict[str, object]:
+        config = composed(words)
+        some = caches_of(tmp_path, assembled(config), [], features=True, conditioning=True)
+        return {name: cache.folder for caches in some for name, cache in caches.items()}
+
+    plain = places()
+    assert plain.keys() == places("rows.image.num_signal_tokens=2").keys()
+    assert plain == places("rows.image.num_signal_tokens=2")
+    words = [without] + (["rows.video.input_projector=null"] if "video" in without else [])
+    other = places(*words)
+    assert other.keys() <= plain.keys()
+    assert all(other[name] != plain[name] for name in other)
 
 
 def test_text_is_no_medium(samples):
