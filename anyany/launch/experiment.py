@@ -46,11 +46,20 @@ def model_of(config: Config, parts: Assembled) -> AnyToAny:
     return parts.model(stage["reads"], stage["writes"], config["data"]["cache_features"], stage["temperature"])
 
 
-def trains_of(config: Config) -> dict[str, Any]:
-    """What the stage trains, by name. A name that a config has set to null is not among them."""
+def trains_of(config: Config, parts: Assembled) -> dict[str, Any]:
+    """What the stage trains, by name.
+
+    A name that a config has set to null is not among them, nor are output projectors where all rows ask in words.
+    """
     from anyany.training.trainable import Trains
 
-    return {name: Trains(**rule) for name, rule in config["stage"]["trains"].items() if rule is not None}
+    trains = {name: Trains(**rule) for name, rule in config["stage"]["trains"].items() if rule is not None}
+    if any(row.layout is not None and row.layout.signals for row in parts.vocabulary.rows.values()):
+        return trains
+    needless = [name for name, rule in trains.items() if rule.parameters.startswith("output_projectors.")]
+    for name in needless:
+        log.info("stage.trains.%s: left out, since this model asks its decoders in words", name)
+    return {name: rule for name, rule in trains.items() if name not in needless}
 
 
 def prepare(config: Config, parts: Assembled, data: Any) -> None:
@@ -123,9 +132,8 @@ def train(config: Config, run: Path) -> dict[str, float]:
         checkpoint = checkpoint_of(run, config["resume"])
         model = model_of(config, parts)
         begun = begin(config["stage"]["name"], parts, model, run)
-        module = TrainingModule(
-            model, build(config["optimizer"]), trains_of(config), build(config["schedule"]), seed=config["seed"]
-        )
+        trains, schedule = trains_of(config, parts), build(config["schedule"])
+        module = TrainingModule(model, build(config["optimizer"]), trains, schedule, seed=config["seed"])
         logger = build(config["logger"]) if config.get("logger") else None
         callbacks = [build(node) for node in (config.get("callbacks") or {}).values()]
         if config["stage"]["val_every"]:
@@ -160,7 +168,7 @@ def evaluate(config: Config, run: Path, split: str) -> dict[str, float]:
         prepare(config, parts, data)
         model = model_of(config, parts)
         begin(config["stage"]["name"], parts, model, run)
-    module = TrainingModule(model, build(config["optimizer"]), trains_of(config))
+    module = TrainingModule(model, build(config["optimizer"]), trains_of(config, parts))
     return validate(module, data, run, config["trainer"])
 
 

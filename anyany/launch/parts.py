@@ -25,7 +25,8 @@ def named_parts(cfg: DictConfig, conf_dir: Path) -> dict[str, Nodes]:
     """Each part that any row names, and the LLM, by kind.
 
     Raises:
-        ConfigError: for each name without a file, with the row and the nearest right name.
+        ConfigError: for each name without a file, with the row and the nearest right name, and for a decoder that is
+            chosen and that no row names.
     """
     faults: list[str] = []
     parts: dict[str, Nodes] = {kind: {} for kind in ROW_PARTS}
@@ -37,6 +38,9 @@ def named_parts(cfg: DictConfig, conf_dir: Path) -> dict[str, Nodes]:
             faults.append(no_such(f"rows.{row}.{kind}={name}", name, _options(cfg, kind, conf_dir), kind))
         else:
             parts[kind][name] = node
+    if cfg.get("decoder") is not None and cfg.decoder.name not in parts["decoder"]:
+        rows = " or ".join(f"rows.{row}.decoder={cfg.decoder.name}" for row in cfg.rows)
+        faults.append(f"decoder={cfg.decoder.name}: no row names it, so it would do nothing; give {rows} too")
     if faults:
         raise ConfigError(*faults)
     return {**parts, "llm": dict([_named(cfg.llm)])}

@@ -138,7 +138,7 @@ class Steps:
         self.data = data_of(chosen, self.parts)
         prepare(chosen, self.parts, self.data)
         self.model = model_of(chosen, self.parts)
-        groups = parameter_groups(self.model, trains_of(chosen))
+        groups = parameter_groups(self.model, trains_of(chosen, self.parts))
         self.trained = [parameter for group in groups for parameter in group["params"]]
         self.optimizer = build(chosen["optimizer"])(groups)
 

@@ -247,6 +247,22 @@ def test_cached_features_change_a_loss_by_their_rounding_alone(world, tmp_path, 
     assert len(list((tmp_path / "cache" / "features").rglob("*.safetensors"))) == 18
 
 
+def test_all_stages_train_a_model_that_asks_in_words(world, tmp_path, caplog):
+    run, words = tmp_path / "default" / "one", ["connection=text", "rows.image.decoder=stable_diffusion"]
+    paths = [f"paths.data={world}", f"paths.outputs={tmp_path}", f"paths.cache={tmp_path}/cache"]
+    steps = ["stage.save_every=2", "stage.max_steps=2", "stage.val_every=2", "data.num_workers=0"]
+    small = [*paths, *steps, "run=one", "source=[microworld_image]", "+trainer.enable_progress_bar=false"]
+    for stage in ("enc_align", "dec_align", "instruct"):
+        (run / stage).mkdir(parents=True)
+        chosen = composed([f"stage={stage}", *words, *small])
+        with caplog.at_level("INFO"):
+            metrics = train(chosen, run / stage)
+        assert {name.partition("/")[2] for name in metrics} == {"text"}
+    assert caplog.text.count("stage.trains.output_projectors: left out") == 2
+    delta = read_delta(run / "deltas" / "instruct")
+    assert {name.partition(".")[0] for name in delta.tensors} == {"input_projectors", "llm"}
+
+
 def test_a_stage_takes_up_what_those_before_it_left(world, tmp_path, caplog):
     run, painted = tmp_path / "default" / "one", [*PAINTED[:2]]
     for stage in ("enc_align", "dec_align", "instruct"):

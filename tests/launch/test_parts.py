@@ -94,6 +94,13 @@ def test_every_unknown_name_is_refused_with_its_row_and_the_nearest(conf):
     )
 
 
+def test_a_decoder_that_no_row_names_is_refused(conf):
+    with pytest.raises(ConfigError, match=r"decoder=draw: no row names it.*rows.image.decoder=draw or rows.video.dec"):
+        parts(conf, "decoder=draw", "decoder.width=3")
+    found = parts(conf, "decoder=draw", "decoder.width=3", "rows.image.decoder=draw")
+    assert found["decoder"]["draw"]["width"] == 3
+
+
 def test_a_missing_value_names_its_part(conf):
     with pytest.raises(ConfigError, match=r"decoder\.width: Missing mandatory value"):
         parts(conf, "rows.image.decoder=draw")
