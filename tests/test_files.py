@@ -23,6 +23,16 @@ def write_half(path, inside):
         raise KeyboardInterrupt
 
 
+def test_two_that_write_at_once_do_not_write_to_one_file(tmp_path):
+    """Also where they have the same number, as on two machines."""
+    path = tmp_path / "a.txt"
+    with whole(path) as one, whole(path) as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert path.read_text() == "one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize("inside", [False, True])
 def test_what_is_half_written_leaves_nothing(tmp_path, inside):
     with pytest.raises(KeyboardInterrupt):

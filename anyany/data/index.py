@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from anyany.data.scan import Members, ShardHeader, ShardIndex, scan_shard
 from anyany.data.urls import filesystem_of, is_remote, listed, local_name, remote_size
+from anyany.files import whole
 
 if TYPE_CHECKING:
     from anyany.data.store import ShardStore
@@ -39,13 +40,8 @@ def write_index(path: str | Path, force: bool = False) -> ShardHeader:
         if isinstance(found, ShardHeader):
             return found
     index = scan_shard(path)
-    temporary = f"{target}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "w", encoding="ascii") as file:
-            file.writelines(f"{line}\n" for line in _lines_of(index))
-        os.replace(temporary, target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with whole(Path(target)) as temporary, open(temporary, "w", encoding="ascii") as file:
+        file.writelines(f"{line}\n" for line in _lines_of(index))
     return index.header
 
 

@@ -7,7 +7,6 @@ with another number of rows uses the same table.
 
 import inspect
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from anyany.data.order import Ref
 from anyany.data.recipes import TEXT_EXTENSIONS, Recipe
 from anyany.data.records import RecordFault, RecordReader
 from anyany.data.sources import Source
+from anyany.files import whole
 from anyany.messages import render as render_module
 from anyany.messages.render import measure
 from anyany.messages.types import MessageError
@@ -91,10 +91,5 @@ class LengthTables:
 def _write(path: Path, table: Table) -> None:
     """Under a temporary name, then renamed: several processes may make the same table at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            np.save(file, table)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, table)

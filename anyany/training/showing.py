@@ -9,11 +9,13 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.strategies import ModelParallelStrategy
+from torch import Tensor
 
 from anyany.data.order import Ref
 from anyany.data.samples import SampleReader
+from anyany.faults import Fault
 from anyany.media.written import written
-from anyany.messages.types import Conversation, Media, Message, Text
+from anyany.messages.types import Conversation, Media, Message, Text, media_of
 from anyany.models.anyany import AnyToAny
 from anyany.models.assemble import Assembled
 from anyany.models.generate import Generator, Reply, opened
@@ -31,21 +33,31 @@ class Request:
     """The last turn of a record: all that stands before it, and the reply that the record has."""
 
     name: str
-    messages: Conversation  # media that are shown are held as bytes
+    messages: Conversation
     wanted: Message
+    values: tuple[Tensor, ...] = ()  # of the media that are shown, as the encoders take them
 
 
 def first_requests(samples: SampleReader, number: int) -> Iterator[Request]:
-    """Of each source's first ``number`` records."""
+    """Of each source's first ``number`` records; one that cannot be read is left out, and the log says so."""
     for index, source in enumerate(samples.sources):
         places = [(shard, record) for shard, h in enumerate(source.headers) for record in range(h.num_records)]
         for shard, record in places[:number]:
-            read, messages = samples.messages(Ref(index, shard, record))
-            names = {part.member for message in messages[:-1] for part in message.content if isinstance(part, Media)}
-            wanted = {name for name in names if name}
-            members = samples.reader.read(source.name, source.urls[shard], record, only=wanted).members
-            said = tuple(Message(m.role, tuple(_held(part, members) for part in m.content)) for m in messages[:-1])
-            yield Request(f"{source.name}/{read.key}", said, messages[-1])
+            try:
+                yield _request(samples, Ref(index, shard, record))
+            except Fault as fault:
+                log.warning("not among what is shown: %s", fault)
+
+
+def _request(samples: SampleReader, ref: Ref) -> Request:
+    source = samples.sources[ref.source]
+    read, messages = samples.messages(ref)
+    names = {part.member for message in messages[:-1] for part in message.content if isinstance(part, Media)}
+    wanted = {name for name in names if name}
+    members = samples.reader.read(source.name, source.urls[ref.shard], ref.record, only=wanted).members
+    said = tuple(Message(m.role, tuple(_held(part, members) for part in m.content)) for m in messages[:-1])
+    values = tuple(opened(medium, samples.preprocess) for medium in media_of(said, "user"))
+    return Request(f"{source.name}/{read.key}", said, messages[-1], values)
 
 
 def _held(part: Text | Media, members: Mapping[str, bytes]) -> Text | Media:
@@ -102,10 +114,8 @@ class Showing(Callback):
     def _replies(self, module: LightningModule) -> list[Reply]:
         for part in (self.generator.model, *self.generator.decoders.values()):
             part.eval().to(module.device)
-        shown = [[part for m in one.messages if m.role == "user" for part in m.content] for one in self.requests]
-        preprocess = self.generator.preprocess
-        values = [[opened(part, preprocess) for part in parts if isinstance(part, Media)] for parts in shown]
         seeds = [seed_of("showing", one.name) for one in self.requests]
+        values = [list(one.values) for one in self.requests]
         return self.generator([one.messages for one in self.requests], values, seeds)
 
     def _log(self, logger: WandbLogger, replies: Sequence[Reply], step: int) -> None:

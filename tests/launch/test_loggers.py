@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from anyany.launch.command_line import CONF
-from anyany.launch.experiment import train
+from anyany.launch.experiment import assembled, data_of, train
 from anyany.messages.types import Media, Text, assistant, user
 from anyany.models.generate import Reply
-from anyany.training.showing import COLUMNS, NUMBER, Request, Showing
+from anyany.training import showing
+from anyany.training.showing import COLUMNS, NUMBER, Request, Showing, first_requests
 from tests.launch.test_experiment import PAINTED, config, run, world  # noqa: F401
 
 LEFT = {
@@ -50,6 +51,24 @@ def test_wandb_gets_what_the_model_made_at_each_validation(world, tmp_path, run)
         caption = wanted.partition("[image: ")[2].removesuffix("]")
         assert caption
         assert caption in asked
+
+
+def test_a_record_that_cannot_be_read_is_left_out_of_what_is_shown(world, tmp_path, monkeypatch, caplog):  # noqa: F811
+    """As the stream leaves a hole there; training does not end for it."""
+    chosen = config(world, tmp_path, "source=[microworld_image]")
+    data = data_of(chosen, assembled(chosen))
+    wanted = list(first_requests(data.samples(data.val_sources), NUMBER))
+    assert [tuple(value.shape[0] for value in one.values) for one in wanted] == [(3,)] * NUMBER
+    real, asked = showing.opened, []
+
+    def second_fails(medium, preprocess):
+        asked.append(medium)
+        return real(Media("image", data=b"no picture") if len(asked) == 2 else medium, preprocess)
+
+    monkeypatch.setattr(showing, "opened", second_fails)
+    found = list(first_requests(data.samples(data.val_sources), NUMBER))
+    assert [one.name for one in found] == [one.name for one in wanted[:1] + wanted[2:]]
+    assert "not among what is shown: picture of 10 bytes" in caplog.text
 
 
 def test_a_picture_of_a_reply_is_shown_with_what_was_asked(tmp_path, monkeypatch):
