@@ -13,7 +13,7 @@ from anyany.evaluation.bounds import Bounds, bounds
 from anyany.evaluation.items import NOVEL, SPLITS, Item, captioned, dialogues, exchanged, pairs, requests, texts
 from anyany.evaluation.oracles import ALL_RIGHT
 from anyany.evaluation.scores import made, may_be_right, of_attributes, of_dialogues, of_routing, understood
-from anyany.figures import Figure
+from anyany.figures import Figure, share
 from anyany.microworld.scenes import SCENES, Scene
 from anyany.models.generate import Generator, Reply
 
@@ -102,14 +102,19 @@ def evaluate(each: Each, every: Sequence[Task], seed: int, told: Callable[[int],
 
 
 def figures_of(answered: Sequence[Answered]) -> Figures:
-    """The figures nested by the parts of their names, with those of routing over all that was asked as it stands."""
+    """The figures nested by the parts of their names, with those of routing over all that was asked as it stands.
+
+    ``routing.complete`` is the share of replies that ended by themselves; others were cut off at their longest.
+    """
     found: Figures = {}
     for one in answered:
         if one.figures is not None:
             _put(found, one.task.name, one.figures)
     plain = [one for one in answered if not one.task.name.startswith("control")]
-    accuracy, confusion = of_routing(*_together(plain))
-    return found | {"routing": {"accuracy": accuracy, "confusion": confusion}}
+    items, replies = _together(plain)
+    accuracy, confusion = of_routing(items, replies)
+    complete = share(sum(reply.is_complete for reply in replies), len(replies))
+    return found | {"routing": {"accuracy": accuracy, "complete": complete, "confusion": confusion}}
 
 
 def add_bounds(answered: Sequence[Answered], each: Each, cache: Path, told: Callable[[int], None]) -> None:

@@ -43,7 +43,8 @@ def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
     yield "<h2>Control</h2><p>Understanding with another item's medium in place of each: at the level of chance.</p>"
     understanding = figures.get("control", {}).get("understanding", {})
     yield _table([(modality, {EXACT_MATCH: found[EXACT_MATCH]}) for modality, found in understanding.items()])
-    yield f"<h2>Routing</h2><p>Right modalities in the right order: {figures['routing']['accuracy']}</p>"
+    yield f"<h2>Routing</h2><p>Right modalities in the right order: {figures['routing']['accuracy']}"
+    yield f"<br>Replies that ended by themselves: {figures['routing']['complete']}</p>"
     yield _confusion(figures["routing"]["confusion"])
     if forgotten := figures.get("forgotten"):
         yield "<h2>Forgotten</h2><p>Loss a token on kinds of text that no stage trains on, in nats.</p>"

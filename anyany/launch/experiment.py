@@ -12,6 +12,8 @@ from anyany.data.records import RecordReader
 from anyany.data.sources import Source, open_source
 from anyany.data.store import ShardStore
 from anyany.launch.errors import ConfigError, no_such
+from anyany.launch.resuming import check_unchanged
+from anyany.launch.stored import stored_config
 from anyany.launch.targets import build
 from anyany.launch.telling import told
 from anyany.models.anyany import AnyToAny
@@ -130,6 +132,8 @@ def train(config: Config, run: Path) -> dict[str, float]:
         num_draws = sum(data.plan.draws)
         log.info("%d steps of %d rows; an epoch draws %d records", data.num_steps, data.global_batch, num_draws)
         checkpoint = checkpoint_of(run, config["resume"])
+        if checkpoint is not None:
+            check_unchanged(stored_config(run), config)
         model = model_of(config, parts)
         begun = begin(config["stage"]["name"], parts, model, run)
         trains, schedule = trains_of(config, parts), build(config["schedule"])

@@ -107,6 +107,13 @@ def test_controls_do_not_count_in_routing(every):
     assert found.n == sum(len(task.items) for task in every if not task.name.startswith("control"))
 
 
+def test_replies_that_were_cut_off_are_counted(every):
+    cut = figures_of(answered(every, lambda item: Reply((), is_complete=not item.shown)))["routing"]
+    plain = [item for task in every if not task.name.startswith("control") for item in task.items]
+    assert cut["complete"] == share(sum(not item.shown for item in plain), len(plain))
+    assert 0 < cut["complete"].value < 1
+
+
 def test_each_item_has_a_seed_of_its_own_wherever_batches_end(monkeypatch):
     items, told = [Item([user(str(index))]) for index in range(7)], []
     monkeypatch.setattr(asking, "BATCH", 3)

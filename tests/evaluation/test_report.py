@@ -70,7 +70,10 @@ def test_the_page_holds_every_figure_and_what_it_is_of(answered):
 
 
 def test_what_was_not_measured_is_said():
-    figures = {"dialogues": {}, "routing": {"accuracy": share(1, 1), "confusion": {"text": {"text": 1}}}}
+    figures = {
+        "dialogues": {},
+        "routing": {"accuracy": share(1, 1), "complete": share(1, 1), "confusion": {"text": {"text": 1}}},
+    }
     assert report("t", "x", figures, []).count("Not measured: the model has no such side.") == 4
 
 
