@@ -54,7 +54,11 @@ class StageCost(Callback):
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         self._tick()
         self._since = None
-        samples = int(trainer.strategy.reduce(torch.tensor(self.samples), reduce_op="sum"))
+
+    def leave(self, trainer: Trainer, module: LightningModule) -> None:
+        """Writes the file. Every rank takes part. A start that finds nothing left to train leaves it as well."""
+        own = torch.tensor(self.samples, device=trainer.strategy.root_device)
+        samples = int(trainer.strategy.reduce(own, reduce_op="sum"))
         if not trainer.is_global_zero or not samples:
             return
         parameters = list(module.parameters())

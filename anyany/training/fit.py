@@ -61,7 +61,7 @@ def fit(
     if val_every:
         options = {"val_check_interval": min(val_every, data.num_steps), "check_val_every_n_epoch": None}
     progress = [Progress()] if trainer.get("enable_progress_bar", True) else []
-    checkpoints = LatestCheckpoint(run, save_every)
+    checkpoints, cost = LatestCheckpoint(run, save_every), StageCost(run / COST)
     one = _trainer(
         **{"enable_model_summary": False, "log_every_n_steps": 10, **options, **trainer},
         max_steps=data.num_steps,
@@ -70,7 +70,7 @@ def fit(
         logger=logger if logger is not None else False,
         callbacks=[
             StreamLedger(run / LEDGER),
-            StageCost(run / COST),
+            cost,
             checkpoints,
             _once(at_start),
             *progress,
@@ -83,8 +83,11 @@ def fit(
     with closed_process_group(), finished_trackers(), claimed(run) if one.is_global_zero else nullcontext():
         before()
         one.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        if val_every and not one.callback_metrics:  # it was stopped behind its last step: no step was left to train
+            one.validate(module, datamodule=data, verbose=False)
         metrics = {name: float(value) for name, value in one.callback_metrics.items()}
         if one.global_step >= data.num_steps:
+            cost.leave(one, module)
             at_end(one.is_global_zero)
     log.info("next: python eval.py run=%s", os.path.relpath(run.parent))
     return metrics

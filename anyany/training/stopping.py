@@ -34,6 +34,13 @@ class StopOnSignal(Callback):
         Raises:
             UserError: where a rank has heard a signal; the step is saved.
         """
+        self._stop_where_asked(trainer, module)
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """The same for a signal that came in the last validation."""
+        self._stop_where_asked(trainer, module)
+
+    def _stop_where_asked(self, trainer: Trainer, module: LightningModule) -> None:
         heard = torch.tensor(float(self.heard is not None), device=module.device)
         if not trainer.strategy.reduce(heard, reduce_op="sum"):
             return

@@ -19,10 +19,11 @@ from anyany.launch.schema import Train, schema_faults
 from anyany.messages.render import measure
 from anyany.microworld.dialogues import sample_dialogue
 from anyany.microworld.levels import LEVELS
-from anyany.runs import CONFIG, LEDGER, latest_checkpoint
+from anyany.runs import CONFIG, COST, LEDGER, latest_checkpoint
 from anyany.seeds import rng_of
 from anyany.training import features
 from anyany.training.callbacks import StreamLedger
+from anyany.training.module import TrainingModule
 from anyany.training.stopping import SIGNALS, StopOnSignal
 from data_prep import microworld, verify
 
@@ -332,6 +333,28 @@ def test_a_signal_saves_the_step_and_the_run_goes_on_to_the_same_end(world, tmp_
     states = [torch.load(latest_checkpoint(folder), weights_only=True)["state_dict"] for folder in (run, whole)]
     assert [name for name, tensor in states[0].items() if not torch.equal(tensor, states[1][name])] == []
     assert (run.parent / "deltas" / "enc_align").is_dir()
+
+
+def test_a_stop_in_the_last_validation_loses_nothing(world, tmp_path, run, monkeypatch):
+    def interrupted(self, step, batch_idx):
+        if not self.trainer.sanity_checking:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingModule, "validation_step", interrupted)
+        with pytest.raises(UserError, match="stopped by SIGTERM behind step 4, which is saved"):
+            train(config(world, tmp_path), run)
+    assert not (run.parent / "deltas").exists()
+    metrics = train(config(world, tmp_path, "resume=true"), run)
+    whole = tmp_path / "default" / "two"
+    whole.mkdir()
+    wanted = train(config(world, tmp_path, "run=two"), whole)
+    assert metrics == pytest.approx({name: value for name, value in wanted.items() if name.startswith("val/")})
+    assert len(metrics) >= 1
+    assert (run.parent / "deltas" / "enc_align").is_dir()
+    figures = json.loads((run / COST).read_text())
+    assert figures["trainable"] == json.loads((whole / COST).read_text())["trainable"]
+    assert figures["seconds"]["value"] > 0
 
 
 def test_a_second_signal_ends_it_at_once():

@@ -26,7 +26,9 @@ def clock(monkeypatch):
 def trainer(ranks=1, sanity_checking=False):
     reduce = lambda tensor, reduce_op: tensor * ranks  # noqa: E731
     return SimpleNamespace(
-        strategy=SimpleNamespace(reduce=reduce), is_global_zero=True, sanity_checking=sanity_checking
+        strategy=SimpleNamespace(reduce=reduce, root_device=torch.device("cpu")),
+        is_global_zero=True,
+        sanity_checking=sanity_checking,
     )
 
 
@@ -51,6 +53,8 @@ def test_validation_is_left_out(tmp_path, clock):
     counted.on_validation_end(trainer(), MODULE)
     clock.now += 1
     counted.on_train_end(trainer(ranks=2), MODULE)
+    clock.now += 9  # what comes behind the last step
+    counted.leave(trainer(ranks=2), MODULE)
     found = json.loads((tmp_path / "cost.json").read_text())
     assert {name: figure["value"] for name, figure in found.items() if name != "peak_mib"} == {
         "seconds": 6.0,
@@ -74,6 +78,7 @@ def test_a_stage_that_goes_on_counts_what_was_saved(tmp_path, clock):
     clock.now += 6
     again.on_train_batch_end(trainer(), MODULE, None, step(5), 1)
     again.on_train_end(trainer(), MODULE)
+    again.leave(trainer(), MODULE)
     found = json.loads((tmp_path / "cost.json").read_text())
     assert (found["seconds"]["value"], found["samples_per_s"]["value"]) == (10.0, 1.0)
 
@@ -82,6 +87,7 @@ def test_a_stage_that_trained_nothing_leaves_nothing(tmp_path, clock):
     counted = StageCost(tmp_path / "cost.json")
     counted.on_train_start(trainer(), MODULE)
     counted.on_train_end(trainer(), MODULE)
+    counted.leave(trainer(), MODULE)
     assert list(tmp_path.iterdir()) == []
 
 
