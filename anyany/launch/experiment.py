@@ -137,7 +137,9 @@ def train(config: Config, run: Path) -> dict[str, float]:
         model = model_of(config, parts)
         begun = begin(config["stage"]["name"], parts, model, run)
         trains, schedule = trains_of(config, parts), build(config["schedule"])
-        module = TrainingModule(model, build(config["optimizer"]), trains, schedule, seed=config["seed"])
+        weights, max_norm = config["stage"]["loss_weights"], config["stage"]["max_grad_norm"]
+        optimizer, seed = build(config["optimizer"]), config["seed"]
+        module = TrainingModule(model, optimizer, trains, schedule, weights, max_norm, seed)
         logger = build(config["logger"]) if config.get("logger") else None
         callbacks = [build(node) for node in (config.get("callbacks") or {}).values()]
         if config["stage"]["val_every"]:

@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -60,6 +61,13 @@ class Trains(Strict):
     from_step: NonNegativeInt = 0
 
 
+class LossWeights(Strict):
+    """Of terms, those of all rows together."""
+
+    text: NonNegativeFloat
+    align: NonNegativeFloat
+
+
 class Stage(Strict):
     name: Literal["enc_align", "dec_align", "instruct"]
     reads: bool
@@ -68,6 +76,8 @@ class Stage(Strict):
     max_epochs: PositiveInt | None
     learning_rate: PositiveFloat
     temperature: PositiveFloat = 1.0
+    max_grad_norm: PositiveFloat | None = 1.0
+    loss_weights: LossWeights
     trains: dict[str, Trains | None]  # None: what another config has under this name is not trained
     save_every: PositiveInt
     val_every: PositiveInt | None  # None: never

@@ -24,6 +24,8 @@ ELSEWHERE = {
         "val_check_interval": "belongs to the stage: stage.val_every",
         "check_val_every_n_epoch": "belongs to the stage: stage.val_every",
         "limit_val_batches": "belongs to the stage: stage.val_every, null to validate nothing",
+        "gradient_clip_val": "belongs to the stage: stage.max_grad_norm",
+        "gradient_clip_algorithm": "is the norm: stage.max_grad_norm",
         "accumulate_grad_batches": "belongs to the data: data.num_micro",
         "default_root_dir": "is the folder of the run: run=<name>, paths.outputs=<folder>",
         "logger": "is a group: logger=<option>",

@@ -33,7 +33,7 @@ class TrainingModule(LightningModule):
         optimizer: parameters, or groups of them -> optimizer.
         trains: what is trained; None is all of it, with the optimizer's own learning rate.
         schedule: step -> factor on the learning rate.
-        loss_weights: by term; 1 where none is given.
+        loss_weights: by the last part of a term's name, so that "align" is that of all rows; 1 where none is given.
         max_grad_norm: gradients are scaled down to this norm; None leaves them.
     """
 
@@ -127,16 +127,12 @@ class TrainingModule(LightningModule):
     def _check_terms(self, terms: Mapping[str, Term], batch: Batch) -> None:
         for name, (_, count) in terms.items():
             assert count == batch.counts[name], f"{name}: the model counts {count}, the loader {batch.counts[name]}"
-        if unknown := sorted(self.loss_weights.keys() - terms.keys()):
-            raise ValueError(f"loss_weights: no term {unknown[0]!r}; the model gives {', '.join(sorted(terms))}")
 
     def _loss(self, terms: Mapping[str, Term], counts: Mapping[str, int]) -> Tensor:
         """This micro-batch's part of the step's mean loss, times the ranks: gradients are averaged over them."""
         ranks = self.trainer.world_size
-        weighted = [
-            self.loss_weights.get(name, 1.0) * ranks / max(counts[name], 1) * t for name, (t, _) in terms.items()
-        ]
-        return torch.stack(weighted).sum()
+        weights = {name: self.loss_weights.get(name.rpartition("/")[2], 1.0) for name in terms}
+        return torch.stack([weights[n] * ranks / max(counts[n], 1) * term for n, (term, _) in terms.items()]).sum()
 
     @property
     def _shared(self) -> nn.Module:

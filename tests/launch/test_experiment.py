@@ -264,6 +264,21 @@ def test_all_stages_train_a_model_that_asks_in_words(world, tmp_path, caplog):
     assert {name.partition(".")[0] for name in delta.tensors} == {"input_projectors", "llm"}
 
 
+def test_weights_of_terms_and_the_longest_gradient_are_the_stages(world, tmp_path, monkeypatch):
+    seen, moved = [], {}
+    monkeypatch.setattr(TrainingModule, "clip_gradients", lambda self, optimizer, norm, kind: seen.append(norm))
+    for name, words in {"a": [], "b": ["stage.loss_weights.text=0.0", "stage.max_grad_norm=0.25"]}.items():
+        (tmp_path / "default" / name / "enc_align").mkdir(parents=True)
+        steps = [f"run={name}", "stage.max_steps=3", "+trainer.log_every_n_steps=1"]
+        run = tmp_path / "default" / name / "enc_align"
+        train(config(world, tmp_path, *steps, *words), run)
+        (optimizer,) = torch.load(latest_checkpoint(run), weights_only=True)["optimizer_states"]
+        moved[name] = [bool(state["exp_avg"].any()) for state in optimizer["state"].values()]
+    assert seen == [1.0] * 3 + [0.25] * 3
+    assert all(moved["a"])
+    assert not any(moved["b"])
+
+
 def test_a_stage_takes_up_what_those_before_it_left(world, tmp_path, caplog):
     run, painted = tmp_path / "default" / "one", [*PAINTED[:2]]
     for stage in ("enc_align", "dec_align", "instruct"):

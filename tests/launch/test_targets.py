@@ -162,7 +162,8 @@ def test_what_fit_gives_to_the_trainer_is_taken_from_nobody_else(monkeypatch):
     elsewhere = ELSEWHERE["lightning.Trainer"]
     may_give_too = {"enable_model_summary", "log_every_n_steps", "strategy"}  # a config
     assert given - elsewhere.keys() == may_give_too
-    assert elsewhere.keys() - given == {"accumulate_grad_batches"}  # which the loader does
+    by_us = {"accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm"}  # the loader, and our steps
+    assert elsewhere.keys() - given == by_us
 
 
 def test_places_of_arguments_are_those_of_real_ones():
