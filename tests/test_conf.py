@@ -12,8 +12,8 @@ from anyany.data.identity import identity
 from anyany.data.records import Record
 from anyany.launch.checks import checked
 from anyany.launch.command_line import composed, override_faults
-from anyany.launch.experiment import PUBLISHED
 from anyany.launch.schema import PARTS
+from anyany.launch.sources import PUBLISHED
 from anyany.launch.targets import build
 from anyany.media.table import MEDIA
 from anyany.messages.types import Text, media_of, validate

@@ -9,10 +9,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from anyany.data.records import RecordReader
-from anyany.data.sources import Source, open_source
 from anyany.data.store import ShardStore
-from anyany.launch.errors import ConfigError, no_such
+from anyany.launch.errors import ConfigError
 from anyany.launch.resuming import check_unchanged
+from anyany.launch.sources import sources_of
 from anyany.launch.stored import stored_config
 from anyany.launch.targets import build
 from anyany.launch.telling import told
@@ -22,8 +22,6 @@ from anyany.models.caption_table import CaptionTable
 from anyany.runs import CONFIG
 
 Config = Mapping[str, Any]
-# Modules of data_prep for published sets; the names of their sources begin with theirs.
-PUBLISHED = ("cc3m", "webvid", "audiocaps", "nextgpt", "alpaca", "llava", "videochat", "t2m", "mosit")
 log = logging.getLogger(__name__)
 
 
@@ -75,18 +73,6 @@ def prepare(config: Config, parts: Assembled, data: Any) -> None:
 def device_of(config: Config) -> str:
     """Of what runs beside the trainer."""
     return "cuda" if config["trainer"]["accelerator"] in ("gpu", "cuda") else "cpu"
-
-
-def sources_of(config: Config, split: str) -> list[Source]:
-    """The sources of the config's mixture, with the shards of one split and the recipe of its stage.
-
-    Raises:
-        ConfigError: for a source that has no such split, or no recipe for the stage.
-    """
-    if not config.get("source"):
-        raise ConfigError("source: the mixture is empty; choose sources, for instance source=[microworld_image]")
-    stage, level = config["stage"]["name"], config["level"]
-    return [_source(name, node, split, stage, level) for name, node in config["source"].items()]
 
 
 def data_of(config: Config, parts: Assembled, split: str = "train", val_split: str | None = "val") -> Any:
@@ -156,10 +142,18 @@ def train(config: Config, run: Path) -> dict[str, float]:
         val_every=config["stage"]["val_every"],
         checkpoint=checkpoint,
         before=lambda: prepare(config, parts, data),
-        # Resolved, so that it reads the same wherever it is read.
-        at_start=lambda: OmegaConf.save(OmegaConf.create(dict(config)), run / CONFIG),
+        at_start=lambda: _describe(run, logger, config, model),
         at_end=lambda is_first: leave(begun, parts, model, run, is_first),
     )
+
+
+def _describe(run: Path, logger: Any, config: Config, model: AnyToAny) -> None:
+    """Leaves the config where a run is looked for: in its folder, and beside its curves."""
+    OmegaConf.save(OmegaConf.create(dict(config)), run / CONFIG)  # resolved: it reads the same wherever it is read
+    if logger is not None:
+        sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+        trainable = sum(size for size, is_trained in sizes if is_trained)
+        logger.log_hyperparams({**config, "trainable": trainable, "parameters": sum(size for size, _ in sizes)})
 
 
 def evaluate(config: Config, run: Path, split: str) -> dict[str, float]:
@@ -185,26 +179,3 @@ def asked_for() -> Iterator[None]:
         yield
     except (ValueError, FileNotFoundError) as error:
         raise ConfigError(str(error)) from error
-
-
-def _source(name: str, node: Mapping[str, Any], split: str, stage: str, level: str) -> Source:
-    if split not in node["shards"]:
-        raise ConfigError(no_such(f"source.{name}.shards.{split}", split, node["shards"], "split"))
-    if stage not in node["recipes"]:
-        raise ConfigError(
-            f"source.{name} has no recipe for stage {stage}, only for {', '.join(node['recipes'])}; "
-            f"choose another source, or add source.{name}.recipes.{stage}"
-        )
-    try:
-        recipe = build(node["recipes"][stage])
-        return open_source(name, node["shards"][split], recipe, node["weight"], node.get("drop_list"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"source.{name}: {error}{_written_by(name, level)}") from error
-
-
-def _written_by(source: str, level: str) -> str:
-    """What writes the shards of a source, as the end of an error."""
-    module = source.partition("_")[0]
-    if module == "microworld":
-        return f"; `python -m data_prep.microworld --level {level}` writes its shards"
-    return f"; `python -m data_prep.{module}` writes its shards: see docs/data.md" if module in PUBLISHED else ""

@@ -13,9 +13,10 @@ from anyany.data.ledger import entries
 from anyany.deltas import read_delta
 from anyany.faults import UserError
 from anyany.launch.command_line import composed
-from anyany.launch.experiment import assembled, data_of, evaluate, sources_of, train
+from anyany.launch.experiment import assembled, data_of, evaluate, train
 from anyany.launch.jobs import objective_faults, write_objective
 from anyany.launch.schema import Train, schema_faults
+from anyany.launch.sources import sources_of
 from anyany.messages.render import measure
 from anyany.microworld.dialogues import sample_dialogue
 from anyany.microworld.levels import LEVELS

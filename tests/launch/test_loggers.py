@@ -36,6 +36,18 @@ def test_a_logger_writes_into_the_folder_of_the_stage(world, tmp_path, run, logg
     assert "wandb" not in sys.modules or sys.modules["wandb"].run is None
 
 
+def test_a_tracker_gets_the_config_so_that_runs_can_be_compared(world, tmp_path, run, monkeypatch):  # noqa: F811
+    from lightning.pytorch.loggers import WandbLogger
+
+    given = []
+    monkeypatch.setattr(WandbLogger, "log_hyperparams", lambda self, params: given.append(params))
+    chosen = config(world, tmp_path, "logger=wandb", "stage.max_steps=1", "stage.val_every=null")
+    train(chosen, run)
+    (params,) = given
+    assert {key: params[key] for key in chosen} == chosen
+    assert 0 < params["trainable"] == params["parameters"]  # from_scratch trains all
+
+
 def test_wandb_gets_what_the_model_made_at_each_validation(world, tmp_path, run):  # noqa: F811
     folder = run.parent / "dec_align"
     words = ["stage=dec_align", "source=[microworld_image]", "logger=wandb", "stage.max_steps=2", "stage.val_every=1"]
