@@ -14,7 +14,6 @@ from data_prep.parts.between import unpaired
 from data_prep.parts.clap import TextRecipe
 from data_prep.parts.decoders import begun, measured, save
 from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all, together
-from data_prep.parts.distillation import GuidanceRecipe
 from data_prep.parts.grid import beyond_names, directions
 from data_prep.parts.job import Job
 from data_prep.parts.pools import INT16_MAX, Pool
@@ -25,7 +24,6 @@ NAME, MODALITY = "audioldm", "audio"
 RECORDS = 12_000
 STEPS = {"unet": 9000}  # of the denoiser
 BESIDE: dict[Callable[..., Any], float] = {unpaired: 1 / 2, beyond_names: 1 / 2}  # as many as records, times this
-GUIDANCE = 2.5  # that it is taught at the end
 RECIPE = {
     "vocoder": "log-mel spectrograms to sound: records, varied in speed and mixed, sounds of any pitch, and invented "
     "ones; spectra at several resolutions, no adversary",
@@ -36,7 +34,6 @@ RECIPE = {
     "Half of the sounds are records; a quarter have any timbre and any pitch of those that have a name, novel pairs "
     "among them, and are told by one of the two alone; a quarter have a timbre, a pitch or both out of twelve and four "
     "more that have no names, told by directions of the embedding",
-    "guided": f"the denoiser learns to predict at once what it predicts with guidance {GUIDANCE}",
 }
 
 
@@ -51,7 +48,6 @@ def train(job: Job) -> float:
     set_scaling(decoder.vae, spectrograms(decoder, pool, range(500)).unsqueeze(1).to(job.device))
     latents = encode_sounds(decoder, pool)
     seconds += sum(job.run(denoiser_recipe(decoder, latents, name, steps)) for name, steps in STEPS.items())
-    seconds += job.run(guidance_recipe(decoder, latents))
     save(decoder, job.out / NAME)
     return seconds
 
@@ -94,10 +90,6 @@ def encode_sounds(decoder: AudioLDM, pool: Pool) -> Latents:
 def denoiser_recipe(decoder: AudioLDM, latents: Latents, name: str, steps: int, batch: int = 32) -> DiffusionRecipe:
     told = f"{steps} steps of {batch}, the text encoder frozen, from pure noise, the later of two times"
     return DiffusionRecipe(f"{NAME}/{name}", decoder, latents, told, steps, batch, networks=("unet",), skew=2)
-
-
-def guidance_recipe(decoder: AudioLDM, latents: Latents, steps: int = 1500, batch: int = 32) -> GuidanceRecipe:
-    return GuidanceRecipe(f"{NAME}/guided", decoder, latents, steps, GUIDANCE, batch)
 
 
 def _of_pool(decoder: AudioLDM, pool: Pool, indices: range) -> Tensor:

@@ -23,22 +23,20 @@ RECIPES = {
     "zeroscope": {
         "autoencoder_recipe": {"batch": 2},
         "denoiser_recipe": {"batch": 2},
-        "guidance_recipe": {"batch": 2},
     },
     "audioldm": {
         "VocoderRecipe": {"batch": 2, "frames": 16},
         "TextRecipe": {"batch": 2},
         "autoencoder_recipe": {"batch": 2},
         "denoiser_recipe": {"batch": 2},
-        "guidance_recipe": {"batch": 2},
     },
 }
 STATES = {
     "llama": ["asking", "model"],
     "imagebind": ["hearing", "model", "reading", "watching"],
     "stable_diffusion": ["unet", "vae"],
-    "zeroscope": ["guided", "unet", "vae"],
-    "audioldm": ["clap", "guided", "unet", "vae", "vocoder"],
+    "zeroscope": ["unet", "vae"],
+    "audioldm": ["clap", "unet", "vae", "vocoder"],
 }
 
 
