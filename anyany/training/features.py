@@ -158,10 +158,42 @@ def _fill_shard(
 ) -> None:  # fmt: skip
     source = samples.sources[index]
     header = source.headers[shard]
-    read = [samples.read(Ref(index, shard, record)) for record in range(header.num_records)]
+    queues = {modality: _Queue(compute[modality]) for modality in caches}
+    for record in range(header.num_records):
+        one = samples.read(Ref(index, shard, record))
+        for modality, queue in queues.items():
+            queue.put(take(one, modality) if isinstance(one, Sample) else None)
     for modality, cache in caches.items():
-        inputs = [take(one, modality) if isinstance(one, Sample) else None for one in read]
-        flat = [value for some in inputs for value in some or ()]
-        batches = (flat[first : first + BATCH] for first in range(0, len(flat), BATCH))
-        made = iter([item for batch in batches for item in compute[modality](batch).cpu()])
-        cache.write(source.name, header, [None if some is None else [next(made) for _ in some] for some in inputs])
+        cache.write(source.name, header, queues[modality].taken())
+
+
+class _Queue:
+    """Computes on items in batches, whichever records they are of: of a shard's media no more than a batch is held."""
+
+    def __init__(self, compute: Compute):
+        self.compute = compute
+        self.made: list[list[Tensor] | None] = []  # by record
+        self.waiting: list[tuple[list[Tensor], Any]] = []  # where to, and on what
+
+    def put(self, items: Sequence[Any] | None) -> None:
+        """The next record's items; None for one that could not be read."""
+        if items is None:
+            self.made.append(None)
+            return
+        made: list[Tensor] = []
+        self.made.append(made)
+        for item in items:
+            self.waiting.append((made, item))
+            if len(self.waiting) == BATCH:
+                self._flush()
+
+    def taken(self) -> list[list[Tensor] | None]:
+        self._flush()
+        return self.made
+
+    def _flush(self) -> None:
+        if self.waiting:
+            computed = self.compute([item for _, item in self.waiting]).cpu()
+            for (made, _), value in zip(self.waiting, computed, strict=True):
+                made.append(value)
+        self.waiting = []

@@ -7,6 +7,7 @@ import torch
 
 from anyany.data import recipes
 from anyany.data.order import Ref
+from anyany.data.samples import SampleReader
 from anyany.messages.collate import Hole
 from anyany.messages.types import Media, Text
 from anyany.training import features
@@ -49,6 +50,29 @@ def test_every_item_gets_its_own_features(samples, tmp_path, monkeypatch, batch)
             torch.testing.assert_close(torch.stack(list(other.values)).float(), means(one.values), rtol=1e-3, atol=0.1)
             compared += len(one.values)
     assert compared > 40
+
+
+def test_no_more_than_a_batch_of_a_shards_media_is_held(samples, tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "BATCH", 3)
+    seen, read = [], SampleReader.read
+
+    def counting(self, ref):
+        one = read(self, ref)
+        if not isinstance(one, Hole):
+            seen.extend(one.values)
+        return one
+
+    def checked(values):
+        assert len(values) <= 3
+        assert len(seen) <= len(values) + done[0] + 2  # those of the record that filled the batch are all read
+        done[0] += len(values)
+        return means(values)
+
+    done = [0]
+    monkeypatch.setattr(SampleReader, "read", counting)
+    caches = {"image": cache_of(tmp_path / "f", "features", "image", ["part", "pre"], (3,), samples.sources)}
+    fill(samples, caches, media_of, {"image": checked})
+    assert done[0] == len(seen) > 40
 
 
 def test_what_is_missing_is_filled_alone(samples, tmp_path):
