@@ -71,8 +71,13 @@ def prepare(config: Config, parts: Assembled, data: Any) -> None:
 
 
 def device_of(config: Config) -> str:
-    """Of what runs beside the trainer."""
-    return "cuda" if config["trainer"]["accelerator"] in ("gpu", "cuda") else "cpu"
+    """Of what runs beside the trainer, and of what answers later, perhaps on a machine without a GPU."""
+    import torch
+
+    accelerator, there = config["trainer"]["accelerator"], torch.cuda.is_available()
+    if accelerator in ("gpu", "cuda") and not there:
+        log.warning("trainer.accelerator=%s and no GPU is here: the CPU is taken", accelerator)
+    return "cuda" if there and accelerator in ("gpu", "cuda", "auto") else "cpu"
 
 
 def data_of(config: Config, parts: Assembled, split: str = "train", val_split: str | None = "val") -> Any:

@@ -13,7 +13,7 @@ from anyany.data.ledger import entries
 from anyany.deltas import read_delta
 from anyany.faults import UserError
 from anyany.launch.command_line import composed
-from anyany.launch.experiment import assembled, data_of, evaluate, train
+from anyany.launch.experiment import assembled, data_of, device_of, evaluate, train
 from anyany.launch.jobs import objective_faults, write_objective
 from anyany.launch.schema import Train, schema_faults
 from anyany.launch.sources import sources_of
@@ -177,6 +177,15 @@ def test_what_can_be_known_is_told_before_anything_is_computed(world, tmp_path, 
 def test_a_device_that_is_not_there_is_told_in_a_line(world, tmp_path, run):
     with pytest.raises(UserError, match="trainer: No supported gpu backend found!"):
         train(config(world, tmp_path, "trainer=gpu"), run)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_what_answers_takes_the_device_that_is_there(world, tmp_path, monkeypatch, caplog, is_there):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: is_there)
+    chosen = {name: config(world, tmp_path, f"trainer.accelerator={name}") for name in ("cpu", "gpu", "auto")}
+    found = {name: device_of(one) for name, one in chosen.items()}
+    assert found == {"cpu": "cpu", "gpu": "cuda" if is_there else "cpu", "auto": "cuda" if is_there else "cpu"}
+    assert caplog.text.count("no GPU is here: the CPU is taken") == (not is_there)
 
 
 def test_every_split_and_source_of_the_configs_is_there(world, tmp_path, record_property):
