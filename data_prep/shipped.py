@@ -9,12 +9,9 @@ CONF = Path(__file__).parents[1] / "conf" / "decoder"
 
 def shipped(name: str, folder: Path) -> Any:
     """The decoder whose weights lie in the folder, loaded."""
-    from omegaconf import OmegaConf
-
+    from anyany.launch.parts import node_in
     from anyany.launch.targets import build
 
-    node = OmegaConf.load(CONF / f"{name}.yaml")
-    numbers = {str(key): value for key, value in node.items() if key != "name"}
-    decoder = build({**numbers, "folder": str(folder)})
+    decoder = build({**node_in(CONF / f"{name}.yaml"), "folder": str(folder)})
     decoder.load()
     return decoder

@@ -19,7 +19,7 @@ LAYERS: list[set[str]] = [
     {"anyany.evaluation"},
     {"anyany.training", "anyany.chat", "data_prep"},
     {"anyany.launch"},
-    {"train", "eval", "anyany.chat.__main__", "data_prep.conditioning"},
+    {"train", "eval", "anyany.chat.__main__", "data_prep.conditioning", "data_prep.shipped"},
 ]
 RANKS = {package: rank for rank, layer in enumerate(LAYERS) for package in layer}
 

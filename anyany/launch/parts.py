@@ -46,6 +46,13 @@ def named_parts(cfg: DictConfig, conf_dir: Path) -> dict[str, Nodes]:
     return {**parts, "llm": dict([_named(cfg.llm)])}
 
 
+def node_in(file: Path) -> dict[str, Any]:
+    """A part's node as its file has it, without the name."""
+    node = OmegaConf.load(file)
+    assert isinstance(node, DictConfig)
+    return _named(node)[1]
+
+
 def resolved(cfg: DictConfig) -> dict[str, Any]:
     """The config as plain data.
 

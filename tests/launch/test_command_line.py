@@ -97,7 +97,7 @@ TAKEN = [
     ["stage.max_steps=3"],
     ["+llm.lora_targets=[q_proj]"],  # in the signature alone
     ["++optimizer.amsgrad=true"],
-    ["+trainer.gradient_clip_val=null"],
+    ["+trainer.profiler=null"],
     ["callbacks=learning_rate", "+callbacks.learning_rate.logging_interval=step"],
     ["objective=train/text", "stage.val_every=null"],
     ["rows.video.input_projector=linear"],
