@@ -76,7 +76,7 @@ class Stage(Strict):
     max_epochs: PositiveInt | None
     learning_rate: PositiveFloat
     temperature: PositiveFloat = 1.0
-    max_grad_norm: PositiveFloat | None = 1.0
+    max_grad_norm: PositiveFloat | None
     loss_weights: LossWeights
     trains: dict[str, Trains | None]  # None: what another config has under this name is not trained
     save_every: PositiveInt

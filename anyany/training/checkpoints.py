@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from anyany.faults import UserError
+from anyany.files import beside
 from anyany.runs import CHECKPOINTS, checkpoint_name, latest_checkpoint
 
 
@@ -30,7 +31,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             )
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        temporary = beside(path)
         try:
             with open(temporary, "wb") as file:
                 torch.save(checkpoint, file)

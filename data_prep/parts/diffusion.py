@@ -34,10 +34,6 @@ class Latents:
         """Changes with the autoencoder, so that a denoiser does not go on with another's latents."""
         return f"{len(self.mean)} items, mean {self.mean.mean():.2f}, absolute {self.mean.abs().mean():.2f}"
 
-    def at(self, indices: Sequence[int]) -> "Latents":
-        beside = None if self.beside is None else self.beside[indices]
-        return Latents(self.mean[indices], self.std[indices], [self.scenes[index] for index in indices], beside)
-
     def draw(self, draw: Draw, number: int) -> tuple[Tensor, list[Scene], Tensor | None]:
         """Latents [N, Z...] with the autoencoder's own noise, their scenes, and what is beside these."""
         indices = draw.rng.integers(len(self.mean), size=number)
