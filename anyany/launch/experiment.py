@@ -43,7 +43,8 @@ def _row(node: Mapping[str, Any]) -> RowSpec:
 def model_of(config: Config, parts: Assembled) -> AnyToAny:
     """The sides that the stage uses, with their weights."""
     stage = config["stage"]
-    return parts.model(stage["reads"], stage["writes"], config["data"]["cache_features"], stage["temperature"])
+    encoded, keeps = config["data"]["cache_features"], stage["loss_weights"]["keep"] > 0
+    return parts.model(stage["reads"], stage["writes"], encoded, stage["temperature"], keeps)
 
 
 def trains_of(config: Config, parts: Assembled) -> dict[str, Any]:

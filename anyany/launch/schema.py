@@ -66,6 +66,7 @@ class LossWeights(Strict):
 
     text: NonNegativeFloat
     align: NonNegativeFloat
+    keep: NonNegativeFloat
 
 
 class Stage(Strict):

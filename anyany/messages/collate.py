@@ -66,6 +66,7 @@ class Batch:
     labels_BT: Tensor  # the token itself where it is to be predicted (from the states before it), else IGNORE_INDEX
     position_ids_BT: Tensor
     segment_ids_BT: Tensor
+    is_plain_BT: Tensor  # whether the sample reads and makes no media, so that its text is all there is
     media: dict[str, MediaBatch] = field(default_factory=dict)
     targets: dict[str, TargetBatch] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -124,10 +125,13 @@ def collate(
     media = {name: _media(name, rows, width, dummy) for name, dummy in dummies.items()}
     made = [name for name, row in vocabulary.rows.items() if row.layout is not None]
     targets = {name: _targets(name, rows, width) for name in made}
-    counts = {"text": int((labels_BT != IGNORE_INDEX).sum())}
+    is_plain_BT = _is_plain(rows, width)
+    counts = {"text": int((labels_BT != IGNORE_INDEX).sum()), "keep": int(is_plain_BT.sum())}
     counts |= {f"{name}/align": len(target.captions) for name, target in targets.items()}
     keys = [(sample.source, sample.key) for sample in samples]
-    return Batch(input_ids_BT, labels_BT, position_ids_BT, segment_ids_BT, media, targets, counts, keys, list(holes))
+    return Batch(
+        input_ids_BT, labels_BT, position_ids_BT, segment_ids_BT, is_plain_BT, media, targets, counts, keys, list(holes)
+    )
 
 
 def _check_counts(sample: Sample, vocabulary: Vocabulary) -> None:
@@ -160,6 +164,17 @@ def _text(rows: Sequence[Sequence[Sample]], width: int, pad_id: int) -> tuple[Te
             segments[b, first:last] = number
             first = last
     return torch.from_numpy(ids), torch.from_numpy(labels), torch.from_numpy(positions), torch.from_numpy(segments)
+
+
+def _is_plain(rows: Sequence[Sequence[Sample]], width: int) -> Tensor:
+    is_plain_BT = torch.zeros(len(rows), width, dtype=torch.bool)
+    for is_plain_T, row in zip(is_plain_BT, rows, strict=True):
+        first = 0
+        for sample in row:
+            last = first + len(sample.rendered)
+            is_plain_T[first:last] = not sample.rendered.media and not sample.rendered.targets
+            first = last
+    return is_plain_BT
 
 
 def _media(name: str, rows: Sequence[Sequence[Sample]], width: int, dummy: Tensor) -> MediaBatch:

@@ -6,12 +6,13 @@ tokens, D width.
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from anyany.messages.collate import Batch
 from anyany.models.contracts import LLM, Encoder, InputProjector, OutputProjector, Term
 from anyany.ops.fuse import fuse, gather
-from anyany.ops.losses import alignment_loss, next_token_loss
+from anyany.ops.losses import alignment_loss, kept_loss, next_token_loss
 
 
 class AnyToAny(nn.Module):
@@ -23,7 +24,8 @@ class AnyToAny(nn.Module):
         encoders: a row whose encoder is not among them is fed features in place of media.
         output_projectors: by modality.
         temperature: by which logits are divided in training, so that what is read has to outweigh what the LLM expects
-            of text by as much more; evaluation has none.
+            of text by as much more; evaluation has none, nor has text beside which nothing is read or made.
+        keeps: whether the last term tells how far the LLM has moved from its frozen weights on such text.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class AnyToAny(nn.Module):
         llm: LLM,
         output_projectors: Mapping[str, OutputProjector],
         temperature: float = 1.0,
+        keeps: bool = False,
     ):
         super().__init__()
         self.inputs, self.outputs = dict(inputs), dict(outputs)
@@ -42,20 +45,30 @@ class AnyToAny(nn.Module):
         self.input_projectors = nn.ModuleDict(input_projectors)
         self.llm = llm
         self.output_projectors = nn.ModuleDict(output_projectors)
-        self.temperature = temperature
+        self.temperature, self.keeps = temperature, keeps
 
     def forward(self, batch: Batch) -> dict[str, Term]:
         """The loss terms of one micro-batch, each (sum, count)."""
         text_BTD, hidden_BTD = self.states(batch)
-        temperature = self.temperature if self.training else 1.0
-        terms = {"text": next_token_loss(hidden_BTD, batch.labels_BT, self.llm.head, temperature)}
+        temperature_BT = torch.where(batch.is_plain_BT, 1.0, self.temperature) if self.training else None
+        terms = {"text": next_token_loss(hidden_BTD, batch.labels_BT, self.llm.head, temperature_BT)}
         for name in self.outputs:
             target = batch.targets[name]
             made_NLD = self.conditioning(name, hidden_BTD, text_BTD, target.signal_slots_BT)
             wanted_NLD = target.conditioning_NLD if target.captions else made_NLD.detach()
             assert wanted_NLD is not None, f"{name}: targets without the conditioning to align with"
             terms[f"{name}/align"] = alignment_loss(made_NLD, wanted_NLD)
+        if self.keeps:
+            terms["keep"] = self.kept(batch, text_BTD, hidden_BTD)
         return terms
+
+    def kept(self, batch: Batch, text_BTD: Tensor, hidden_BTD: Tensor) -> Term:
+        """Of text alone: the divergence of the LLM's choices from those of its frozen weights."""
+        with torch.no_grad(), self.llm.unchanged():
+            before_BTD = self.llm(text_BTD, batch.position_ids_BT, batch.segment_ids_BT)
+            before_PV = self.llm.head(before_BTD[batch.is_plain_BT])
+        now_PV = self.llm.head(hidden_BTD[batch.is_plain_BT])
+        return kept_loss(now_PV, before_PV[:, : self.llm.num_known])
 
     def states(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """``[B, T, D]`` embeddings of the text alone, and last hidden states of text and media."""

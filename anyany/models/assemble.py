@@ -59,14 +59,23 @@ class Assembled:
     preprocess: dict[str, Preprocess]
 
     def model(
-        self, reads: bool = True, writes: bool = True, encoded: bool = False, temperature: float = 1.0
+        self,
+        reads: bool = True,
+        writes: bool = True,
+        encoded: bool = False,
+        temperature: float = 1.0,
+        keeps: bool = False,
     ) -> AnyToAny:
         """The parts with their weights, without those of a side that is not needed. Decoders stay apart.
 
         Args:
             encoded: media come as features, so encoders are not needed either.
-            temperature: of the training loss on text.
+            temperature, keeps: of the training loss on text, see AnyToAny.
         """
+        if keeps and self.llm.digest() is None:
+            raise ValueError(
+                "nothing of the LLM is frozen, so there is nothing to keep; give stage.loss_weights.keep=0"
+            )
         inputs = self.inputs if reads else {}
         encoders = {name: self.encoders[name] for name, _ in inputs.values() if not encoded}
         projectors = {name: self.input_projectors[name] for _, name in inputs.values()}
@@ -75,7 +84,7 @@ class Assembled:
             encoder.load()
         self.llm.load()
         output_projectors = {name: self.output_projectors[name] for name in outputs}
-        return AnyToAny(inputs, outputs, encoders, projectors, self.llm, output_projectors, temperature)
+        return AnyToAny(inputs, outputs, encoders, projectors, self.llm, output_projectors, temperature, keeps)
 
     def _layout(self, name: str) -> TokenLayout:
         layout = self.vocabulary.rows[name].layout

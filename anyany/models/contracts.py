@@ -6,6 +6,7 @@ the LLM (D_llm) or of a conditioning, K rows of an item, B batch, T tokens, S si
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -61,6 +62,7 @@ class LLM(nn.Module, ABC):
     """A causal language model that is fed embeddings."""
 
     dim: int
+    num_known: int  # tokens of its own vocabulary, whose ids come first
     tokenizer_json: str
     template: str
     origin: str = ""  # of the weights: a folder or a file
@@ -75,6 +77,10 @@ class LLM(nn.Module, ABC):
     @abstractmethod
     def add_tokens(self, num_tokens: int) -> None:
         """Makes rows for the ids from its own vocabulary's end up to ``num_tokens``, as a parameter of their own."""
+
+    def unchanged(self) -> AbstractContextManager[None]:
+        """In it the LLM is what its frozen weights make it. ``num_known`` choices of ``head`` are theirs."""
+        raise NotImplementedError(f"{type(self).__name__} has a digest and does not say what it was unchanged")
 
     @abstractmethod
     def embed(self, input_ids_BT: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The tiny AudioLDM: sounds of 2 s at 16 kHz from captions of the microworld."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,8 +22,10 @@ from data_prep.parts.vocoder import VocoderRecipe, any_sounds, set_range
 
 NAME, MODALITY = "audioldm", "audio"
 RECORDS = 12_000
-STEPS = {"unet": 9000}  # of the denoiser
-BESIDE: dict[Callable[..., Any], float] = {unpaired: 1 / 2, beyond_names: 1 / 2}  # as many as records, times this
+STEPS = {"unet": 9000, "grid": 9000}  # of the denoiser
+BESIDE: tuple[Callable[..., Any], ...] = (unpaired, beyond_names)
+# What a training hears of records and of each kind beside them, as many as there are records times this.
+HEARD = {"unet": (1, 1 / 2, 1 / 2), "grid": (1 / 4, 3 / 4, 1)}
 RECIPE = {
     "vocoder": "log-mel spectrograms to sound: records, varied in speed and mixed, sounds of any pitch, and invented "
     "ones; spectra at several resolutions, no adversary",
@@ -46,8 +48,9 @@ def train(job: Job) -> float:
     seconds += job.run(autoencoder_recipe(decoder, pool))
     seconds += job.run(TextRecipe(f"{NAME}/clap", decoder))
     set_scaling(decoder.vae, spectrograms(decoder, pool, range(500)).unsqueeze(1).to(job.device))
-    latents = encode_sounds(decoder, pool)
-    seconds += sum(job.run(denoiser_recipe(decoder, latents, name, steps)) for name, steps in STEPS.items())
+    kinds = encode_sounds(decoder, pool)
+    for name, steps in STEPS.items():
+        seconds += job.run(denoiser_recipe(decoder, heard(kinds, len(pool), name), name, steps))
     save(decoder, job.out / NAME)
     return seconds
 
@@ -75,16 +78,22 @@ def autoencoder_recipe(decoder: AudioLDM, pool: Pool, steps: int = 2500, batch: 
     )  # values are 10 times larger
 
 
-def encode_sounds(decoder: AudioLDM, pool: Pool) -> Latents:
-    """Of the records and of sounds told by half."""
+def encode_sounds(decoder: AudioLDM, pool: Pool) -> list[Latents]:
+    """Of the records and of each kind beside them, as many as any training hears."""
     records = encode_all(decoder.vae, partial(_of_pool, decoder, pool), len(pool))
-    parts = [Latents(*records, pool.scenes)]
-    for kind, share in BESIDE.items():
-        sounds_NS, scenes, *values = kind(round(share * len(pool)), rng_of("parts", NAME, kind.__name__))
+    kinds = [Latents(*records, pool.scenes)]
+    for kind, shares in zip(BESIDE, list(zip(*HEARD.values(), strict=True))[1:], strict=True):
+        sounds_NS, scenes, *values = kind(round(max(shares) * len(pool)), rng_of("parts", NAME, kind.__name__))
         beside = directions(values[0], decoder.spec.dim) if values else None
         encoded = encode_all(decoder.vae, partial(_of_sounds, decoder, sounds_NS), len(sounds_NS))
-        parts.append(Latents(*encoded, scenes, beside))
-    return together(parts)
+        kinds.append(Latents(*encoded, scenes, beside))
+    return kinds
+
+
+def heard(kinds: Sequence[Latents], num_records: int, name: str) -> Latents:
+    """By a training of the denoiser."""
+    shares = zip(kinds, HEARD[name], strict=True)
+    return together([kind.first(round(share * num_records)) for kind, share in shares])
 
 
 def denoiser_recipe(decoder: AudioLDM, latents: Latents, name: str, steps: int, batch: int = 32) -> DiffusionRecipe:

@@ -34,6 +34,10 @@ class Latents:
         """Changes with the autoencoder, so that a denoiser does not go on with another's latents."""
         return f"{len(self.mean)} items, mean {self.mean.mean():.2f}, absolute {self.mean.abs().mean():.2f}"
 
+    def first(self, number: int) -> "Latents":
+        beside = None if self.beside is None else self.beside[:number]
+        return Latents(self.mean[:number], self.std[:number], self.scenes[:number], beside)
+
     def draw(self, draw: Draw, number: int) -> tuple[Tensor, list[Scene], Tensor | None]:
         """Latents [N, Z...] with the autoencoder's own noise, their scenes, and what is beside these."""
         indices = draw.rng.integers(len(self.mean), size=number)

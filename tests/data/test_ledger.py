@@ -9,7 +9,7 @@ NOTHING = torch.zeros(0)
 
 
 def batch(samples, holes=()):
-    return Batch(NOTHING, NOTHING, NOTHING, NOTHING, samples=samples, holes=list(holes))
+    return Batch(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, samples=samples, holes=list(holes))
 
 
 def write(folder, num_steps, rank=0):

@@ -112,9 +112,8 @@ def test_shares_of_a_step():
 
 def hole_batch(samples, holes):
     nothing = torch.zeros(0)
-    return Batch(
-        nothing, nothing, nothing, nothing, samples=[("s", "k")] * samples, holes=[Hole("s", "k", "bad")] * holes
-    )
+    keys, holes = [("s", "k")] * samples, [Hole("s", "k", "bad")] * holes
+    return Batch(nothing, nothing, nothing, nothing, nothing, samples=keys, holes=holes)
 
 
 def guard_that_saw(*batches, **options):
@@ -154,7 +153,7 @@ def test_a_source_that_breaks_down_late_is_noticed():
 
 def test_a_small_source_does_not_hide_behind_a_large_one():
     nothing = torch.zeros(0)
-    big = Batch(nothing, nothing, nothing, nothing, samples=[("big", str(n)) for n in range(1000)])
+    big = Batch(nothing, nothing, nothing, nothing, nothing, samples=[("big", str(n)) for n in range(1000)])
     assert stops_at(guard_that_saw(), [one for _ in range(300) for one in (big, hole_batch(0, 1))]) == 400
 
 
@@ -163,7 +162,7 @@ def test_the_log_names_so_many_records_and_no_more(caplog):
     nothing = torch.zeros(0)
     with caplog.at_level(logging.WARNING):
         for n in range(10):
-            guard.see(Batch(nothing, nothing, nothing, nothing, holes=[Hole("s", str(n), "bad")]))
+            guard.see(Batch(nothing, nothing, nothing, nothing, nothing, holes=[Hole("s", str(n), "bad")]))
     assert [record.message[:18] for record in caplog.records[:2]] == ["source s, record 0", "source s, record 1"]
     assert "further ones are only counted" in caplog.records[-1].message
     assert len(caplog.records) == 5

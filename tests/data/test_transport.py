@@ -13,7 +13,9 @@ def batch() -> Batch:
         "audio": MediaBatch(torch.randn(2, 5), ids.flip(0)),
     }
     targets = {"image": TargetBatch(["a", None], ids, torch.randn(0, 3).half())}
-    return Batch(ids, ids + 1, ids + 2, ids + 3, media, targets, {"text": 3}, [("s", "k")], [Hole("s", "h", "bad")])
+    return Batch(
+        ids, ids + 1, ids + 2, ids + 3, ids > 1, media, targets, {"text": 3}, [("s", "k")], [Hole("s", "h", "bad")]
+    )
 
 
 def test_what_crosses_comes_back_equal():

@@ -60,19 +60,22 @@ def _clips(work: Path, name: str) -> Recipe:
     decoder: ZeroScope = _loaded(ZeroScope, "zeroscope")  # type: ignore[assignment]
     pool = _pool(work, "video")
     latents = Latents(*zeroscope.encode_clips(decoder, pool), pool.scenes)
+    if name == "guided":
+        return zeroscope.guidance_recipe(decoder, latents, STEPS, BATCH)
     return zeroscope.denoiser_recipe(decoder, latents, name, STEPS, BATCH)
 
 
 def _sounds(work: Path, name: str) -> Recipe:
     decoder: AudioLDM = _loaded(AudioLDM, "audioldm")  # type: ignore[assignment]
-    latents = audioldm.encode_sounds(decoder, _pool(work, "audio"))
+    pool = _pool(work, "audio")
+    latents = audioldm.heard(audioldm.encode_sounds(decoder, pool), len(pool), name)
     return audioldm.denoiser_recipe(decoder, latents, name, STEPS, BATCH)
 
 
 SERIES: dict[str, Callable[[Path], Recipe]] = {
     **{f"llama/{name}": partial(_llama, name=name) for name in llama.STEPS},
     **{f"imagebind/{name}": partial(_imagebind, name=name) for name in imagebind.STEPS},
-    **{f"zeroscope/{name}": partial(_clips, name=name) for name in zeroscope.STEPS},
+    **{f"zeroscope/{name}": partial(_clips, name=name) for name in (*zeroscope.STEPS, "guided")},
     **{f"audioldm/{name}": partial(_sounds, name=name) for name in audioldm.STEPS},
     "audioldm/vocoder": _vocoder,
     "audioldm/clap": _clap,

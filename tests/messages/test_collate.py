@@ -50,6 +50,8 @@ def test_packing_restarts_positions_and_numbers_segments(vocabulary, samples):
     batch = collate([samples[:2], samples[2:]], vocabulary, DUMMIES, num_tokens=16)
     assert batch.position_ids_BT[0].tolist() == [*range(6), *range(8), 0, 0]
     assert batch.segment_ids_BT[0].tolist() == [0] * 6 + [1] * 8 + [-1] * 2
+    assert batch.is_plain_BT[0].tolist() == [True] * 6 + [False] * 10
+    assert not batch.is_plain_BT[1].any()
     assert batch.samples == [("source", "text"), ("source", "picture"), ("source", "both")]
 
 
@@ -74,8 +76,8 @@ def test_slots_lead_to_the_values_of_their_own_sample(vocabulary, samples, rows)
 
 def test_counts_are_the_denominators(vocabulary, samples):
     batch = collate([[s] for s in samples], vocabulary, DUMMIES)
-    # "c" + end, "b" + end, two signals + end
-    assert batch.counts == {"text": 2 + 2 + 3, "image/align": 1, "audio/align": 0}
+    # "c" + end, "b" + end, two signals + end; all tokens of the sample that is text alone
+    assert batch.counts == {"text": 2 + 2 + 3, "keep": 6, "image/align": 1, "audio/align": 0}
     assert batch.counts["text"] == int((batch.labels_BT != IGNORE_INDEX).sum())
 
 

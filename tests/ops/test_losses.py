@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from anyany.ops.losses import IGNORE_INDEX, alignment_loss, next_token_loss
+from anyany.ops.losses import IGNORE_INDEX, alignment_loss, kept_loss, next_token_loss
 
 
 def test_two_labelled_tokens_by_hand():
@@ -70,7 +70,26 @@ def test_no_items_are_a_zero_with_a_graph():
 
 
 def test_temperature_divides_logits_by_hand():
-    # Logits 0 and 2 ln 3, halved, give probabilities 1/4 and 3/4.
-    hidden_BTD = torch.tensor([[[0.0, 2 * math.log(3)], [9.0, 9.0]]])
-    total, _ = next_token_loss(hidden_BTD, torch.tensor([[IGNORE_INDEX, 1]]), lambda hidden: hidden, temperature=2.0)
-    assert math.isclose(float(total), -math.log(3 / 4), rel_tol=1e-6)
+    # Logits 0 and 2 ln 3 give probabilities 1/10 and 9/10, halved 1/4 and 3/4.
+    hidden_BTD = torch.tensor([[[0.0, 2 * math.log(3)], [9.0, 9.0]]] * 2)
+    labels_BT, temperature_BT = torch.tensor([[IGNORE_INDEX, 1]] * 2), torch.tensor([[7.0, 2.0], [2.0, 1.0]])
+    total, _ = next_token_loss(hidden_BTD, labels_BT, lambda hidden: hidden, temperature_BT)
+    assert math.isclose(float(total), -math.log(3 / 4) - math.log(9 / 10), rel_tol=1e-6)
+
+
+def test_what_is_kept_by_hand():
+    # Before: 1/2 and 1/2. Now: 1/4, 1/4 and 1/2 for a choice that came later, so ln 2; and 1/8, 1/8, 3/4, so ln 4.
+    now_PV = torch.tensor([[1.0, 1.0, 2.0], [1.0, 1.0, 6.0]]).log().requires_grad_()
+    total, count = kept_loss(now_PV, torch.zeros(2, 2))
+    assert math.isclose(float(total), math.log(2) + math.log(4), rel_tol=1e-6)
+    assert count == 2
+    total.backward()
+    wanted_PV = torch.tensor([[-0.25, -0.25, 0.5], [-0.375, -0.375, 0.75]])  # probabilities less those of before
+    torch.testing.assert_close(now_PV.grad, wanted_PV)
+
+
+def test_nothing_to_keep_is_a_zero_with_a_graph():
+    now_PV = torch.zeros(0, 3, requires_grad=True)
+    total, count = kept_loss(now_PV, torch.zeros(0, 2))
+    total.backward()
+    assert (float(total), count) == (0.0, 0)

@@ -20,6 +20,7 @@ class Llama(TransformersLLM):
     """Hugging Face's Llama over bytes, with input and output embeddings tied."""
 
     tokenizer_json = byte_level()
+    num_known = _NUM_BYTES
 
     def __init__(
         self,

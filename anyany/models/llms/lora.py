@@ -1,6 +1,7 @@
 """Low-rank changes of an LLM's linear layers (Hu et al. 2021, arXiv 2106.09685), by the PEFT library."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,3 +37,18 @@ def insert(network: Any, lora: Lora) -> None:
         target_modules=list(lora.targets),
     )
     inject_adapter_in_model(config, network)
+
+
+@contextmanager
+def without(network: Any) -> Iterator[None]:
+    """In it a network is as it was before changes were put into it."""
+    from peft.tuners.lora import LoraLayer
+
+    changed = [(layer, name) for layer in network.modules() if isinstance(layer, LoraLayer) for name in layer.scaling]
+    for layer, name in changed:
+        layer.set_scale(name, 0.0)
+    try:
+        yield
+    finally:
+        for layer, name in changed:
+            layer.set_scale(name, 1.0)

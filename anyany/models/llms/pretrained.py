@@ -3,7 +3,8 @@
 Shape letters: B batch, T tokens, D width, V vocabulary, A added tokens, P positions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from anyany.models.llms import attention
 from anyany.models.llms.cached import TransformersLLM
-from anyany.models.llms.lora import ATTENTION, Lora, insert
+from anyany.models.llms.lora import ATTENTION, Lora, insert, without
 from anyany.models.weights import digest_of_folder
 
 SPREAD = 0.1  # of the rows of new tokens around the mean row, in standard deviations of all rows
@@ -94,6 +95,11 @@ class PretrainedLLM(TransformersLLM):
     @property
     def base(self) -> Any:
         return self.llm.model
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        with without(self.llm):
+            yield
 
     def head(self, hidden_PD: Tensor) -> Tensor:
         known_PV = self.llm.get_output_embeddings()(hidden_PD)[:, : self.num_known]

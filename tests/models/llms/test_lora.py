@@ -2,7 +2,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from anyany.models.llms.lora import Lora, insert
+from anyany.models.llms.lora import Lora, insert, without
 from tests.models.llms.test_pretrained import NUM_BYTES, pretrained, save, through
 
 
@@ -28,6 +28,25 @@ def test_they_begin_as_no_change_and_are_then_of_low_rank(tmp_path):
         wanted = plain.llm.model.layers[0].self_attn.q_proj(values) + 6.0 / 2 * values @ a.T @ b.T
         torch.testing.assert_close(layer(values), wanted)
         assert (through(changed, ids_BT) - through(plain, ids_BT)).abs().max() > 1e-3
+
+
+def test_without_them_the_network_is_as_it_was(tmp_path):
+    save(tmp_path)
+    plain, changed = pretrained(tmp_path), pretrained(tmp_path, lora_rank=2, lora_alpha=6)
+    ids_BT = torch.randint(0, NUM_BYTES, (2, 7))
+    with torch.no_grad():
+        for name, parameter in changed.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(parameter)
+        moved = through(changed, ids_BT)
+        with changed.unchanged():
+            assert torch.equal(through(changed, ids_BT), through(plain, ids_BT))
+        assert torch.equal(through(changed, ids_BT), moved)
+        with pytest.raises(KeyError), without(changed.llm):
+            raise KeyError
+        assert torch.equal(through(changed, ids_BT), moved)  # also behind an error
+    trained = {name for name, p in changed.named_parameters() if p.requires_grad}
+    assert len(trained) == 1 + 2 * 4 * 2
 
 
 def test_they_train_and_what_they_change_does_not(tmp_path):
