@@ -3,11 +3,14 @@
 An evaluation finds them there, and need not draw twice as much again as it asks of the model. For another decoder, or
 one with other numbers, it measures them itself.
 
+`make parts` does it behind a decoder's training.
+
 python -m data_prep.bounds
 """
 
 import argparse
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,14 @@ def main(arguments: list[str] | None = None) -> int:
     for name in names:
         measure(shipped(name, args.parts / name), args.level, args.number)
     return 0
+
+
+def renew(name: str, parts: Path) -> None:
+    """Measures a part that was trained anew; what was measured of the former one goes."""
+    from anyany.evaluation.bounds import SHIPPED
+
+    shutil.rmtree(parts / name / SHIPPED, ignore_errors=True)
+    main(["--part", name, "--parts", str(parts)])
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -11,6 +11,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from data_prep import bounds
 from data_prep.parts import PARTS, WORK
 
 NAMES = ("llama", "imagebind", "stable_diffusion", "zeroscope", "audioldm")
@@ -35,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
             seconds = part.train(job)
             figures = part.measure(job.out / name)
             write_card(job.out / name, part.__doc__ or "", part.RECIPE, seconds, figures, machine(args.device))
+            if name in bounds.NAMES:
+                bounds.renew(name, job.out)
             say(f"{job.out / name}: " + "; ".join(f"{key} {figure}" for key, figure in figures.items()))
     except KeyboardInterrupt:
         say("stopped; the same command goes on from here")

@@ -22,15 +22,16 @@ from data_prep.parts.vocoder import VocoderRecipe, any_sounds, set_range
 
 NAME, MODALITY = "audioldm", "audio"
 RECORDS = 12_000
-STEPS = {"unet": 9000, "grid": 9000}  # of the denoiser
+STEPS = {"unet": 9000, "grid": 8000}  # of the denoiser
 BESIDE: tuple[Callable[..., Any], ...] = (unpaired, beyond_names)
 # What a training hears of records and of each kind beside them, as many as there are records times this.
-HEARD = {"unet": (1, 1 / 2, 1 / 2), "grid": (1 / 4, 3 / 4, 1)}
+HEARD = {"unet": (1, 1 / 2, 1 / 2), "grid": (1 / 2, 1 / 2, 1)}
 RECIPE = {
     "vocoder": "log-mel spectrograms to sound: records, varied in speed and mixed, sounds of any pitch, and invented "
     "ones; spectra at several resolutions, no adversary",
     "vae": "100 x 64 log-mel spectrograms of the same sounds to 25 x 16 x 8 latents",
-    "clap": "the text encoder: a linear layer reads from its embedding each attribute, or that it is not said",
+    "clap": "the text encoder: a linear layer reads from its embedding each attribute, or that it is not said, "
+    "and the embedding is a sum over them",
     "unet": "the denoiser, the text encoder frozen; v-prediction, captions drawn anew, pure noise at the end of the "
     "schedule, and of two times drawn the later, since where noise is strongest a sound gets its number of events. "
     "Half of the sounds are records; a quarter have any timbre and any pitch of those that have a name, novel pairs "

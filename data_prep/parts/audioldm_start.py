@@ -78,7 +78,7 @@ def text_encoder(tokenizer: RobertaTokenizer) -> ClapTextModelWithProjection:
             vocab_size=len(tokenizer),
             hidden_size=CLAP_WIDTH,
             intermediate_size=4 * CLAP_WIDTH,
-            num_hidden_layers=3,
+            num_hidden_layers=2,
             num_attention_heads=4,
             projection_dim=CLAP_WIDTH,
             max_position_embeddings=MAX_TOKENS + 2,  # RoBERTa's positions begin behind that of padding

@@ -78,10 +78,8 @@ def _told_without(
 def mixture(rng: np.random.Generator) -> Wave:
     """A timbre between those that have a name: harmonics and noise, the same for all events of a sound."""
     decay, noise_part = rng.uniform(*DECAY), rng.uniform(*NOISE_PART)
-    return mixed(decay, noise_part, float(np.exp(rng.uniform(*np.log(BANDWIDTH)))))
+    bandwidth = float(np.exp(rng.uniform(*np.log(BANDWIDTH))))
 
-
-def mixed(decay: float, noise_part: float, bandwidth: float) -> Wave:
     def wave(event: Event, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
         frequency_S = frequencies(Event("tone", event.pitch_hz, event.length_s, event.glide_octaves), rate_hz)
         phase_S = rng.uniform(0.0, 2 * np.pi) + 2 * np.pi * np.cumsum(frequency_S) / rate_hz

@@ -4,7 +4,7 @@ Contrasts alone teach an embedding which values never stand together, and of nov
 wrong what it reads right of all others (of AudioLDM's captions half of the timbres). Who asks for one attribute at a
 time gets embeddings that are sums over attributes, on novel pairs too.
 
-Shape letters: N items, D width of an embedding.
+Shape letters: N items, A attributes, D width of an embedding.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,39 @@ class Readers(nn.Module):
         return torch.stack(terms).sum()
 
     def _index(self, name: str, scene: Scene) -> int:
-        value = getattr(scene.things[0], name)
-        if value is None:
-            return len(VALUES[name]) if self.also_unsaid else IGNORE_INDEX
-        return VALUES[name].index(value)
+        index = _value(name, scene)
+        return IGNORE_INDEX if index == len(VALUES[name]) and not self.also_unsaid else index
+
+
+class Sums(nn.Module):
+    """What embeddings would be as sums, with one vector for each value of each attribute, or for it being unsaid.
+
+    Embeddings from which each attribute is read by itself are not yet sums: of two trainings alike in all but what
+    they drew, one left 2 % of the variance of novel pairs beside the sum, the other half of it.
+
+    Args:
+        width: of the embeddings, which are normalised.
+        names: of the attributes; of a scene that lacks one it is unsaid.
+    """
+
+    def __init__(self, width: int, names: Sequence[str]):
+        super().__init__()
+        self.tables = nn.ModuleDict({name: nn.Embedding(len(VALUES[name]) + 1, width) for name in names})
+        generator = torch.Generator().manual_seed(0)
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, std=width**-0.5, generator=generator)
+
+    def forward(self, embeddings_ND: Tensor, scenes: Sequence[Scene]) -> Tensor:
+        """The mean square of the distance of an embedding to its normalised sum."""
+        vectors_AND = [
+            table(torch.tensor([_value(name, scene) for scene in scenes], device=embeddings_ND.device))
+            for name, table in self.tables.items()
+        ]
+        sums_ND = F.normalize(torch.stack(vectors_AND).sum(0), dim=-1)
+        return (sums_ND - embeddings_ND).square().sum(-1).mean()
+
+
+def _value(name: str, scene: Scene) -> int:
+    """The number of the value; where it is unsaid, the one after the last."""
+    value = getattr(scene.things[0], name, None)
+    return len(VALUES[name]) if value is None else VALUES[name].index(value)

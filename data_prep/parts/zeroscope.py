@@ -19,7 +19,6 @@ from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
 from data_prep.parts.clip import begin_as, from_pure_noise, scheduler, text_encoder
 from data_prep.parts.decoders import begun, measured, save
 from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all
-from data_prep.parts.distillation import GuidanceRecipe
 from data_prep.parts.job import Job
 from data_prep.parts.pools import Pool
 from data_prep.parts.tokenizers import clip_tokenizer
@@ -32,14 +31,12 @@ MAX_TOKENS = 24  # the longest caption has 20
 VOCABULARY = 740
 STEPS = {"unet": 7000}  # of the denoiser
 READS = ("number", "color", "shape", "motion", "speed")  # from captions
-GUIDANCE = 3.0  # that it is taught at the end
 CLOCK_STEPS = 300  # in which a layer over time learns its clock
 RECIPE = {
     "vae": "begins as Stable Diffusion's and goes on with single frames",
     "unet": "begins as Stable Diffusion's denoiser and text encoder, with layers over time that at first multiply by a "
     "clock and do nothing else; v-prediction, captions drawn anew, pure noise at the end of the schedule and more "
     "times near it, where text alone tells what moves where; attributes are read from captions linearly",
-    "guided": f"the denoiser learns to predict at once what it predicts with guidance {GUIDANCE}",
 }
 
 
@@ -51,7 +48,6 @@ def train(job: Job) -> float:
     set_scaling(decoder.vae, from_uint8(pool.media(range(100)).flatten(0, 1)).to(job.device))
     latents = Latents(*encode_clips(decoder, pool), pool.scenes)
     seconds += sum(job.run(denoiser_recipe(decoder, latents, name, steps)) for name, steps in STEPS.items())
-    seconds += job.run(guidance_recipe(decoder, latents))
     save(decoder, job.out / NAME)
     return seconds
 
@@ -151,10 +147,6 @@ def denoiser_recipe(
 ) -> DiffusionRecipe:
     told = f"{steps} steps of {batch}, from pure noise, with a clock, from a picture's text encoder"
     return DiffusionRecipe(f"{NAME}/{name}", decoder, latents, told, steps, batch, learning_rate, skew=3, reads=READS)
-
-
-def guidance_recipe(decoder: ZeroScope, latents: Latents, steps: int = 1500, batch: int = 8) -> GuidanceRecipe:
-    return GuidanceRecipe(f"{NAME}/guided", decoder, latents, steps, GUIDANCE, batch)
 
 
 def encode_clips(decoder: ZeroScope, pool: Pool) -> tuple[Tensor, Tensor]:

@@ -34,6 +34,16 @@ def test_they_go_into_the_decoders_folder_once(parts, capsys, monkeypatch):
     assert capsys.readouterr().out == told
 
 
+def test_a_part_that_was_trained_anew_is_measured_anew(parts, monkeypatch):
+    monkeypatch.setattr(bounds, "parse", lambda words, plain=bounds.parse: plain([*words, "--number", str(NUMBER)]))
+    stale = parts / "stable_diffusion" / "bounds" / "image-of-the-former-one.json"
+    stale.parent.mkdir()
+    stale.write_text("{}")
+    bounds.renew("stable_diffusion", parts)
+    assert len(list(stale.parent.iterdir())) == 2
+    assert not stale.exists()
+
+
 def test_a_folder_without_decoders_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="no decoder under"):
         bounds.main(["--parts", str(tmp_path)])

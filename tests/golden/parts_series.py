@@ -60,8 +60,6 @@ def _clips(work: Path, name: str) -> Recipe:
     decoder: ZeroScope = _loaded(ZeroScope, "zeroscope")  # type: ignore[assignment]
     pool = _pool(work, "video")
     latents = Latents(*zeroscope.encode_clips(decoder, pool), pool.scenes)
-    if name == "guided":
-        return zeroscope.guidance_recipe(decoder, latents, STEPS, BATCH)
     return zeroscope.denoiser_recipe(decoder, latents, name, STEPS, BATCH)
 
 
@@ -75,7 +73,7 @@ def _sounds(work: Path, name: str) -> Recipe:
 SERIES: dict[str, Callable[[Path], Recipe]] = {
     **{f"llama/{name}": partial(_llama, name=name) for name in llama.STEPS},
     **{f"imagebind/{name}": partial(_imagebind, name=name) for name in imagebind.STEPS},
-    **{f"zeroscope/{name}": partial(_clips, name=name) for name in (*zeroscope.STEPS, "guided")},
+    **{f"zeroscope/{name}": partial(_clips, name=name) for name in zeroscope.STEPS},
     **{f"audioldm/{name}": partial(_sounds, name=name) for name in audioldm.STEPS},
     "audioldm/vocoder": _vocoder,
     "audioldm/clap": _clap,

@@ -31,6 +31,7 @@ def trained(monkeypatch):
 
     monkeypatch.setattr(command, "import_module", part)
     monkeypatch.setattr(command, "machine", lambda device: f"a {device}")
+    monkeypatch.setattr(command.bounds, "renew", lambda name, parts: seen.append(f"bounds of {parts / name}"))
     return seen, faults
 
 
@@ -40,8 +41,10 @@ def options(tmp_path, *more):
 
 def test_all_parts_are_trained_in_order_and_get_their_cards(trained, tmp_path, capsys):
     assert command.main(options(tmp_path)) == 0
-    seen, _ = trained
+    seen = [name for name in trained[0] if not name.startswith("bounds of ")]
+    measured = [name for name in trained[0] if name not in seen]
     assert seen == list(command.NAMES)
+    assert measured == [f"bounds of {tmp_path / 'out' / name}" for name in seen[2:]]  # of decoders
     assert seen.index("stable_diffusion") < seen.index("zeroscope")
     for name in seen:
         assert read_figures(tmp_path / "out" / name)["easy.right"].n == 4
@@ -51,7 +54,7 @@ def test_all_parts_are_trained_in_order_and_get_their_cards(trained, tmp_path, c
 
 def test_parts_are_trained_by_name(trained, tmp_path):
     assert command.main(options(tmp_path, "--part", "zeroscope", "--part", "llama")) == 0
-    assert trained[0] == ["zeroscope", "llama"]
+    assert trained[0] == ["zeroscope", f"bounds of {tmp_path / 'out' / 'zeroscope'}", "llama"]
 
 
 def test_a_stop_says_how_to_go_on(trained, tmp_path, capsys):

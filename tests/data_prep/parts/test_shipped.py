@@ -1,22 +1,26 @@
 """The parts as they ship: whole, small, loaded by the classes of the full ones, and as good as their cards say."""
 
 from importlib import import_module
+from itertools import product
 
 import pytest
 import torch
 from diffusers import DiffusionPipeline
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from anyany.microworld.oracles.captions import text_novel_pairs
 from anyany.models.encoders.imagebind import ImageBind
 from data_prep.parts import PARTS
 from data_prep.parts.__main__ import NAMES
 from data_prep.parts.cards import read_figures
+from data_prep.shipped import shipped
 
 SHIPPED = [name for name in NAMES if (PARTS / name).is_dir()]
 DECODERS = [name for name in SHIPPED if (PARTS / name / "model_index.json").is_file()]
 MAX_MB = 40
 SHORT = {"audioldm"}  # of what is wanted of them; these are trained on
 SAMPLE = 40
+SOUNDS = {"tone": "tones", "buzz": "buzzes", "hiss": "hisses", "chirp": "chirps"}
 # Main figures, each with the level it is taken at and what the card must say at least.
 MAIN = {
     "stable_diffusion": {"easy.all_right": 0.90},
@@ -67,6 +71,24 @@ def test_the_encoder_loads_in_fp32_and_eval():
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert not model.training
     assert model.caption_ids(["two red circles"]).shape[0] == 1
+
+
+@only_if_shipped("audioldm")
+def test_what_novel_captions_of_sounds_give_is_the_sum_of_what_each_word_gives():
+    """A denoiser that never heard two values named together has nothing else to go by."""
+    decoder = shipped("audioldm", PARTS / "audioldm")
+    told = [
+        (number, *pair) for number in ("two", "three") for pair in product(("", *SOUNDS), ("", "low", "medium", "high"))
+    ]
+    captions = [f"{number} {pitch} {SOUNDS.get(timbre, 'sounds')}".replace("  ", " ") for number, timbre, pitch in told]
+    embeddings_ND = decoder.condition(captions).squeeze(1)
+    names = ("two", *SOUNDS, "low", "medium", "high")
+    says_NV = torch.tensor([[1.0, *(float(name in one) for name in names)] for one in told])
+    is_novel_N = torch.tensor([bool(text_novel_pairs(caption)) for caption in captions])
+    assert is_novel_N.sum() == 2 * 3
+    vectors_VD = torch.linalg.lstsq(says_NV[~is_novel_N], embeddings_ND[~is_novel_N]).solution
+    beside = (says_NV @ vectors_VD - embeddings_ND)[is_novel_N].square().sum(1).mean()
+    assert beside < 0.06 * (embeddings_ND - embeddings_ND.mean(0)).square().sum(1).mean()
 
 
 def judged(name, figure):

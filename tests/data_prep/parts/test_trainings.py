@@ -20,11 +20,7 @@ RECIPES = {
     "llama": {"TextRecipe": {"rows": 2}},
     "imagebind": {"JointRecipe": {"batch": 2, "num_between": 4}},
     "stable_diffusion": {"autoencoder_recipe": {"batch": 2}, "denoiser_recipe": {"batch": 2}},
-    "zeroscope": {
-        "autoencoder_recipe": {"batch": 2},
-        "denoiser_recipe": {"batch": 2},
-        "guidance_recipe": {"batch": 2},
-    },
+    "zeroscope": {"autoencoder_recipe": {"batch": 2}, "denoiser_recipe": {"batch": 2}},
     "audioldm": {
         "VocoderRecipe": {"batch": 2, "frames": 16},
         "TextRecipe": {"batch": 2},
@@ -36,7 +32,7 @@ STATES = {
     "llama": ["asking", "model"],
     "imagebind": ["hearing", "model", "reading", "watching"],
     "stable_diffusion": ["unet", "vae"],
-    "zeroscope": ["guided", "unet", "vae"],
+    "zeroscope": ["unet", "vae"],
     "audioldm": ["clap", "grid", "unet", "vae", "vocoder"],
 }
 
