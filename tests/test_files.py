@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from anyany.files import whole, write_whole
@@ -53,6 +55,17 @@ def test_an_untrained_part_is_made_once_and_never_half(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         job.start("part", make)
     folder = job.start("part", make)
-    assert folder == job.start("part", make) == tmp_path / "part" / "start"
+    assert folder == job.start("part", make)
+    assert folder.parent == tmp_path / "part"
     assert [path.name for path in folder.iterdir()] == ["config.json"]
     assert len(made) == 2
+
+
+def test_an_untrained_part_is_made_anew_when_its_module_has_changed(tmp_path, monkeypatch):
+    job, source = Job(work=tmp_path), ["WIDTH = 4"]
+    monkeypatch.setattr("inspect.getsource", lambda module: source[0])
+    first = job.start("part", Path.mkdir)
+    source[0] = "WIDTH = 8"
+    second = job.start("part", Path.mkdir)
+    assert first != second
+    assert {path.name for path in (tmp_path / "part").iterdir()} == {first.name, second.name}

@@ -22,7 +22,7 @@ from data_prep.parts.vocoder import VocoderRecipe, any_sounds, set_range
 
 NAME, MODALITY = "audioldm", "audio"
 RECORDS = 12_000
-STEPS = {"unet": 9000, "grid": 8000}  # of the denoiser
+STEPS = {"unet": 9000, "grid": 6000}  # of the denoiser
 BESIDE: tuple[Callable[..., Any], ...] = (unpaired, beyond_names)
 # What a training hears of records and of each kind beside them, as many as there are records times this.
 HEARD = {"unet": (1, 1 / 2, 1 / 2), "grid": (1 / 2, 1 / 2, 1)}

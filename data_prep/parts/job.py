@@ -1,5 +1,6 @@
 """Where parts are trained, and where they go."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import torch
 
 from anyany.files import whole
+from anyany.seeds import digest_of
 from data_prep.parts import PARTS, WORK
 from data_prep.parts.pools import Pool, pool
 from data_prep.parts.training import Recipe, Training
@@ -25,8 +27,14 @@ class Job:
     bf16: bool = False
 
     def start(self, name: str, make: Callable[[Path], None]) -> Path:
-        """The folder of the untrained part, which ``make`` writes once."""
-        folder = self.work / name / "start"
+        """The folder of the untrained part, which ``make`` writes once, and anew when its module has changed.
+
+        One that stayed when its numbers changed has trained a denoiser of sounds for hours on another schedule of noise
+        than its recipe had.
+        """
+        module = inspect.getmodule(make)
+        assert module is not None
+        folder = self.work / name / f"start-{digest_of(inspect.getsource(module)).hex()[:8]}"
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
             with whole(folder) as temporary:
