@@ -12,7 +12,7 @@ from anyany.launch.experiment import train
 from data_prep import microworld
 
 FILE = Path(__file__).parent / "losses.json"
-TERMS = ("text", "align")
+TERMS = ("text", "align", "keep")
 STAGES = ("enc_align", "dec_align", "instruct")
 STEPS = 20
 Series = dict[str, list[float]]  # loss term -> its value at each step
