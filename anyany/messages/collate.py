@@ -121,11 +121,10 @@ def collate(
     if longest > width:
         raise ValueError(f"a row holds {longest} tokens, more than the {width} asked for; raise max_tokens")
     samples = [sample for row in rows for sample in row]
-    input_ids_BT, labels_BT, position_ids_BT, segment_ids_BT = _text(rows, width, vocabulary.pad_id)
+    input_ids_BT, labels_BT, position_ids_BT, segment_ids_BT, is_plain_BT = _text(rows, width, vocabulary.pad_id)
     media = {name: _media(name, rows, width, dummy) for name, dummy in dummies.items()}
     made = [name for name, row in vocabulary.rows.items() if row.layout is not None]
     targets = {name: _targets(name, rows, width) for name in made}
-    is_plain_BT = _is_plain(rows, width)
     counts = {"text": int((labels_BT != IGNORE_INDEX).sum()), "keep": int(is_plain_BT.sum())}
     counts |= {f"{name}/align": len(target.captions) for name, target in targets.items()}
     keys = [(sample.source, sample.key) for sample in samples]
@@ -150,10 +149,11 @@ def _check_counts(sample: Sample, vocabulary: Vocabulary) -> None:
             )
 
 
-def _text(rows: Sequence[Sequence[Sample]], width: int, pad_id: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _text(rows: Sequence[Sequence[Sample]], width: int, pad_id: int) -> tuple[Tensor, ...]:
+    """The tensors of a batch that need its tokens alone, in the order in which it holds them."""
     shape = (len(rows), width)
     ids, labels = np.full(shape, pad_id), np.full(shape, IGNORE_INDEX)
-    positions, segments = np.zeros(shape, np.int64), np.full(shape, NO_SEGMENT)
+    positions, segments, is_plain = np.zeros(shape, np.int64), np.full(shape, NO_SEGMENT), np.zeros(shape, bool)
     for b, row in enumerate(rows):
         first = 0
         for number, sample in enumerate(row):
@@ -162,19 +162,9 @@ def _text(rows: Sequence[Sequence[Sample]], width: int, pad_id: int) -> tuple[Te
             labels[b, first:last] = sample.rendered.labels_T
             positions[b, first:last] = np.arange(last - first)
             segments[b, first:last] = number
+            is_plain[b, first:last] = not sample.rendered.media and not sample.rendered.targets
             first = last
-    return torch.from_numpy(ids), torch.from_numpy(labels), torch.from_numpy(positions), torch.from_numpy(segments)
-
-
-def _is_plain(rows: Sequence[Sequence[Sample]], width: int) -> Tensor:
-    is_plain_BT = torch.zeros(len(rows), width, dtype=torch.bool)
-    for is_plain_T, row in zip(is_plain_BT, rows, strict=True):
-        first = 0
-        for sample in row:
-            last = first + len(sample.rendered)
-            is_plain_T[first:last] = not sample.rendered.media and not sample.rendered.targets
-            first = last
-    return is_plain_BT
+    return tuple(torch.from_numpy(array) for array in (ids, labels, positions, segments, is_plain))
 
 
 def _media(name: str, rows: Sequence[Sequence[Sample]], width: int, dummy: Tensor) -> MediaBatch:

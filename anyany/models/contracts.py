@@ -80,7 +80,10 @@ class LLM(nn.Module, ABC):
 
     def unchanged(self) -> AbstractContextManager[None]:
         """In it the LLM is what its frozen weights make it. ``num_known`` choices of ``head`` are theirs."""
-        raise NotImplementedError(f"{type(self).__name__} has a digest and does not say what it was unchanged")
+        raise ValueError(
+            f"{type(self).__name__} does not say what it was before training; define `unchanged`, or give "
+            "stage.loss_weights.keep=0"
+        )
 
     @abstractmethod
     def embed(self, input_ids_BT: Tensor) -> Tensor:

@@ -37,6 +37,7 @@ RECIPE = {
     "Half of the sounds are records; a quarter have any timbre and any pitch of those that have a name, novel pairs "
     "among them, and are told by one of the two alone; a quarter have a timbre, a pitch or both out of twelve and four "
     "more that have no names, told by directions of the embedding",
+    "grid": "the denoiser again; a quarter of the sounds are records, a half have no names",
 }
 
 
@@ -83,8 +84,9 @@ def encode_sounds(decoder: AudioLDM, pool: Pool) -> list[Latents]:
     """Of the records and of each kind beside them, as many as any training hears."""
     records = encode_all(decoder.vae, partial(_of_pool, decoder, pool), len(pool))
     kinds = [Latents(*records, pool.scenes)]
-    for kind, shares in zip(BESIDE, list(zip(*HEARD.values(), strict=True))[1:], strict=True):
-        sounds_NS, scenes, *values = kind(round(max(shares) * len(pool)), rng_of("parts", NAME, kind.__name__))
+    for index, kind in enumerate(BESIDE, start=1):
+        number = round(max(shares[index] for shares in HEARD.values()) * len(pool))
+        sounds_NS, scenes, *values = kind(number, rng_of("parts", NAME, kind.__name__))
         beside = directions(values[0], decoder.spec.dim) if values else None
         encoded = encode_all(decoder.vae, partial(_of_sounds, decoder, sounds_NS), len(sounds_NS))
         kinds.append(Latents(*encoded, scenes, beside))

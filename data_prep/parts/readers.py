@@ -2,7 +2,8 @@
 
 Contrasts alone teach an embedding which values never stand together, and of novel pairs a linear layer then reads
 wrong what it reads right of all others (of AudioLDM's captions half of the timbres). Who asks for one attribute at a
-time gets embeddings that are sums over attributes, on novel pairs too.
+time gets each read right, on novel pairs too; who also needs embeddings that are sums over attributes has to ask for
+that.
 
 Shape letters: N items, A attributes, D width of an embedding.
 """

@@ -27,7 +27,6 @@ CONVERSATIONS = {
     "in turns": (user("x"), assistant(media("image", "g")), user(media("image")), assistant(media("image", "h"))),
     "none": (user(media("image")), assistant("a ring")),
 }
-PLAIN = (user("is it red?"), assistant("yes"))
 
 
 @pytest.fixture(scope="module")

@@ -100,3 +100,5 @@ def test_what_knows_nothing_has_nothing_to_keep():
     parts = assembled(ROWS)
     with pytest.raises(ValueError, match=r"nothing to keep; give stage\.loss_weights\.keep=0"):
         parts.model(keeps=True)
+    with pytest.raises(ValueError, match="Llama does not say what it was before training"):
+        parts.llm.unchanged()
