@@ -1,6 +1,6 @@
 """The tiny AudioLDM: sounds of 2 s at 16 kHz from captions of the microworld."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,8 @@ from anyany.seeds import rng_of
 from data_prep.parts.audioldm_start import RATE_HZ, make
 from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
 from data_prep.parts.between import unpaired
-from data_prep.parts.clap import TextRecipe
+from data_prep.parts.clap import NAMES, TextRecipe
+from data_prep.parts.codes import Code
 from data_prep.parts.decoders import begun, measured, save
 from data_prep.parts.diffusion import DiffusionRecipe, Latents, encode_all, together
 from data_prep.parts.grid import beyond_names, directions
@@ -22,22 +23,20 @@ from data_prep.parts.vocoder import VocoderRecipe, any_sounds, set_range
 
 NAME, MODALITY = "audioldm", "audio"
 RECORDS = 12_000
-STEPS = {"unet": 9000, "grid": 6000}  # of the denoiser
-BESIDE: tuple[Callable[..., Any], ...] = (unpaired, beyond_names)
-# What a training hears of records and of each kind beside them, as many as there are records times this.
-HEARD = {"unet": (1, 1 / 2, 1 / 2), "grid": (1 / 2, 1 / 2, 1)}
+BLUR = 0.2  # of embeddings, whose values lie 0.63 apart
+# What the denoiser hears of records and of each kind beside them, as many as there are records times this.
+HEARD: Mapping[Callable[..., Any] | None, float] = {None: 1 / 2, unpaired: 1 / 2, beyond_names: 1}
 RECIPE = {
     "vocoder": "log-mel spectrograms to sound: records, varied in speed and mixed, sounds of any pitch, and invented "
     "ones; spectra at several resolutions, no adversary",
     "vae": "100 x 64 log-mel spectrograms of the same sounds to 25 x 16 x 8 latents",
-    "clap": "the text encoder: a linear layer reads from its embedding each attribute, or that it is not said, "
-    "and the embedding is a sum over them",
-    "unet": "the denoiser, the text encoder frozen; v-prediction, captions drawn anew, pure noise at the end of the "
-    "schedule, and of two times drawn the later, since where noise is strongest a sound gets its number of events. "
-    "Half of the sounds are records; a quarter have any timbre and any pitch of those that have a name, novel pairs "
-    "among them, and are told by one of the two alone; a quarter have a timbre, a pitch or both out of twelve and four "
-    "more that have no names, told by directions of the embedding",
-    "grid": "the denoiser again; a quarter of the sounds are records, a half have no names",
+    "clap": "the text encoder: a caption's embedding is the sum of a given vector for each attribute that it says or "
+    "leaves unsaid, all at right angles",
+    "unet": "the denoiser, the text encoder frozen; v-prediction, captions drawn anew and their embeddings blurred, "
+    "pure noise at the end of the schedule, and of two times drawn the later, since where noise is strongest a sound gets "
+    "its number of events. A quarter of the sounds are records; a quarter have any timbre and any pitch of those that "
+    "have a name, novel pairs among them, and are told by one of the two alone; half have a timbre, a pitch or both "
+    "out of twelve and four more that have no names, told by vectors of their own",
 }
 
 
@@ -50,9 +49,7 @@ def train(job: Job) -> float:
     seconds += job.run(autoencoder_recipe(decoder, pool))
     seconds += job.run(TextRecipe(f"{NAME}/clap", decoder))
     set_scaling(decoder.vae, spectrograms(decoder, pool, range(500)).unsqueeze(1).to(job.device))
-    kinds = encode_sounds(decoder, pool)
-    for name, steps in STEPS.items():
-        seconds += job.run(denoiser_recipe(decoder, heard(kinds, len(pool), name), name, steps))
+    seconds += job.run(denoiser_recipe(decoder, heard(decoder, pool)))
     save(decoder, job.out / NAME)
     return seconds
 
@@ -80,28 +77,22 @@ def autoencoder_recipe(decoder: AudioLDM, pool: Pool, steps: int = 2500, batch: 
     )  # values are 10 times larger
 
 
-def encode_sounds(decoder: AudioLDM, pool: Pool) -> list[Latents]:
-    """Of the records and of each kind beside them, as many as any training hears."""
-    records = encode_all(decoder.vae, partial(_of_pool, decoder, pool), len(pool))
-    kinds = [Latents(*records, pool.scenes)]
-    for index, kind in enumerate(BESIDE, start=1):
-        number = round(max(shares[index] for shares in HEARD.values()) * len(pool))
-        sounds_NS, scenes, *values = kind(number, rng_of("parts", NAME, kind.__name__))
-        beside = directions(values[0], decoder.spec.dim) if values else None
-        encoded = encode_all(decoder.vae, partial(_of_sounds, decoder, sounds_NS), len(sounds_NS))
-        kinds.append(Latents(*encoded, scenes, beside))
-    return kinds
+def heard(decoder: AudioLDM, pool: Pool) -> Latents:
+    """By the denoiser."""
+    return together([_encoded(decoder, pool, kind, round(share * len(pool))) for kind, share in HEARD.items()])
 
 
-def heard(kinds: Sequence[Latents], num_records: int, name: str) -> Latents:
-    """By a training of the denoiser."""
-    shares = zip(kinds, HEARD[name], strict=True)
-    return together([kind.first(round(share * num_records)) for kind, share in shares])
+def _encoded(decoder: AudioLDM, pool: Pool, kind: Callable[..., Any] | None, number: int) -> Latents:
+    if kind is None:
+        return Latents(*encode_all(decoder.vae, partial(_of_pool, decoder, pool), number), pool.scenes[:number])
+    sounds_NS, scenes, *values = kind(number, rng_of("parts", NAME, kind.__name__))
+    beside = directions(values[0], Code(NAMES, decoder.spec.dim)) if values else None
+    return Latents(*encode_all(decoder.vae, partial(_of_sounds, decoder, sounds_NS), number), scenes, beside)
 
 
-def denoiser_recipe(decoder: AudioLDM, latents: Latents, name: str, steps: int, batch: int = 32) -> DiffusionRecipe:
-    told = f"{steps} steps of {batch}, the text encoder frozen, from pure noise, the later of two times"
-    return DiffusionRecipe(f"{NAME}/{name}", decoder, latents, told, steps, batch, networks=("unet",), skew=2)
+def denoiser_recipe(decoder: AudioLDM, latents: Latents, steps: int = 9000, batch: int = 64) -> DiffusionRecipe:
+    told = f"{steps} steps of {batch}, the text encoder frozen, from pure noise, the later of two times, blur {BLUR}"
+    return DiffusionRecipe(f"{NAME}/unet", decoder, latents, told, steps, batch, networks=("unet",), skew=2, blur=BLUR)
 
 
 def _of_pool(decoder: AudioLDM, pool: Pool, indices: range) -> Tensor:

@@ -81,6 +81,7 @@ def text_encoder(tokenizer: RobertaTokenizer) -> ClapTextModelWithProjection:
             num_hidden_layers=2,
             num_attention_heads=4,
             projection_dim=CLAP_WIDTH,
+            projection_hidden_act="linear",  # what is to be a sum needs no bend
             max_position_embeddings=MAX_TOKENS + 2,  # RoBERTa's positions begin behind that of padding
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,

@@ -34,10 +34,6 @@ class Latents:
         """Changes with the autoencoder, so that a denoiser does not go on with another's latents."""
         return f"{len(self.mean)} items, mean {self.mean.mean():.2f}, absolute {self.mean.abs().mean():.2f}"
 
-    def first(self, number: int) -> "Latents":
-        beside = None if self.beside is None else self.beside[:number]
-        return Latents(self.mean[:number], self.std[:number], self.scenes[:number], beside)
-
     def draw(self, draw: Draw, number: int) -> tuple[Tensor, list[Scene], Tensor | None]:
         """Latents [N, Z...] with the autoencoder's own noise, their scenes, and what is beside these."""
         indices = draw.rng.integers(len(self.mean), size=number)
@@ -52,19 +48,21 @@ class DiffusionRecipe:
     def __init__(
         self, name: str, decoder: LatentDiffusion, latents: Latents, identity: str, steps: int, batch: int = 64,
         learning_rate: float = 1e-3, networks: Sequence[str] = ("unet", "text_encoder"), skew: int = 1,
-        reads: Sequence[str] = (),
+        reads: Sequence[str] = (), blur: float = 0.0,
     ):  # fmt: skip
         """
         Args:
             skew: each time is the latest of so many drawn evenly, so that noise beyond recognition is met more often.
             reads: attributes that a linear layer is to read from the mean of a caption's conditioning. A text encoder
                 that tells values apart from the first steps on saves its denoiser waiting for them.
+            blur: the length of what is added at random to each position of a caption's conditioning, so that one close
+                to it is as good.
         """
         self.name, self.identity = name, f"{identity} on latents of {latents}"
         self.steps, self.batch, self.learning_rate = steps, batch, learning_rate
-        self.decoder, self.latents, self.skew = decoder, latents, skew
+        self.decoder, self.latents, self.skew, self.blur = decoder, latents, skew, blur
         decoder.requires_grad_(False)  # a text encoder that is not trained needs no gradient
-        self.readers = Readers(decoder.spec.dim, reads, also_unsaid=False) if reads else None
+        self.readers = Readers(decoder.spec.dim, reads) if reads else None
         trained = {name: getattr(decoder, name) for name in networks}
         if self.readers is not None:
             self.identity += f", {', '.join(reads)} read linearly"
@@ -80,6 +78,9 @@ class DiffusionRecipe:
         times_N = draw.integers(num_times, self.skew, len(latents)).amax(0)
         noise = draw.normal(*latents.shape)
         said_NLD = self.decoder.condition(captions)
+        if self.blur:
+            scattered_NLD = self.blur * said_NLD.shape[-1] ** -0.5 * draw.normal(*said_NLD.shape)
+            beside = scattered_NLD if beside is None else beside + scattered_NLD
         missed, count = self.decoder.denoising_loss(self._with(said_NLD, captions, beside), latents, noise, times_N)
         terms = {"denoise": missed / count}
         if self.readers is not None and any(captions):

@@ -2,9 +2,8 @@
 
 Of twelve pairs of a timbre and a pitch nine are named, and a denoiser can learn them one by one: asked for a high buzz,
 it makes a high tone. Here it hears twelve more timbres and four more pitches with each other and with those that have
-names. Each has a direction of its own, which is added to the embedding of a caption that leaves it unsaid, as the
-embedding of a named one is that of the unsaid and a difference. So what the pair is follows from both, and still
-nothing names both values of a novel one.
+names. Each has a vector of the code to itself, which stands in the embedding where that of the unsaid stands in a
+caption's. So what the pair is follows from both, and still nothing names both values of a novel one.
 
 Shape letters: N sounds, S samples, V values without a name, D width of the embedding.
 """
@@ -23,11 +22,11 @@ from anyany.microworld.sounds import render_sound
 from anyany.microworld.words import pick
 from anyany.seeds import rng_of
 from data_prep.parts.between import mixture
+from data_prep.parts.codes import Code
 from data_prep.parts.pools import INT16_MAX, TRAINED_ON
 
 WAVES = tuple(mixture(rng_of("parts", "grid", index)) for index in range(12))
 PITCHES_HZ = (220.0, 505.0, 1265.0, 3100.0)  # halfway, in octaves, between those that have names, and beyond
-LENGTH = 0.7  # of a direction: that of the difference between an embedding that names a timbre and one that does not
 Values = tuple[int | None, int | None]  # which timbre and which pitch without a name; None is one that has a name
 
 
@@ -50,13 +49,11 @@ def beyond_names(number: int, rng: np.random.Generator) -> tuple[Tensor, list[So
     return sounds_NS, scenes, values
 
 
-def directions(values: Sequence[Values], width: int) -> Tensor:
+def directions(values: Sequence[Values], code: Code) -> Tensor:
     """``[N, 1, D]``: what is added to the embeddings of captions that leave these values unsaid."""
-    generator = torch.Generator().manual_seed(0)
-    drawn_VD = torch.randn(len(WAVES) + len(PITCHES_HZ), width, generator=generator)
-    drawn_VD *= LENGTH / drawn_VD.norm(dim=-1, keepdim=True)
-    timbre_VD, pitch_VD = drawn_VD.split([len(WAVES), len(PITCHES_HZ)])
-    nothing_D = torch.zeros(width)
+    timbre_VD, pitch_VD, _ = code.free_UD.tensor_split([len(WAVES), len(WAVES) + len(PITCHES_HZ)])
+    timbre_VD, pitch_VD = timbre_VD - code.tables_VD["timbre"][-1], pitch_VD - code.tables_VD["pitch"][-1]
+    nothing_D = torch.zeros(timbre_VD.shape[1])
     added = [
         (nothing_D if timbre is None else timbre_VD[timbre]) + (nothing_D if pitch is None else pitch_VD[pitch])
         for timbre, pitch in values

@@ -52,7 +52,7 @@ class JointRecipe:
     ):
         self.name, self.model = f"imagebind/{name}", model
         reads = name in ("reading", "watching")
-        self.readers = Readers(model.dim, tuple(VALUES), also_unsaid=False) if reads else None
+        self.readers = Readers(model.dim, tuple(VALUES)) if reads else None
         self.module = model if self.readers is None else nn.ModuleList([model, self.readers])
         self.pools = {modality: pool for modality, pool in pools.items() if BRANCH_OF[modality] in BRANCHES[name]}
         for branch, part in model.named_children():

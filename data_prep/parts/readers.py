@@ -1,9 +1,8 @@
-"""Attributes read from embeddings, each by a linear layer of its own: beside a contrastive loss, or in its place.
+"""Attributes read from embeddings, each by a linear layer of its own, beside another loss.
 
 Contrasts alone teach an embedding which values never stand together, and of novel pairs a linear layer then reads
 wrong what it reads right of all others (of AudioLDM's captions half of the timbres). Who asks for one attribute at a
-time gets each read right, on novel pairs too; who also needs embeddings that are sums over attributes has to ask for
-that.
+time gets each read right, on novel pairs too.
 
 Shape letters: N items, A attributes, D width of an embedding.
 """
@@ -25,22 +24,19 @@ class Readers(nn.Module):
     """
     Args:
         width: of the embeddings.
-        names: of the attributes; a scene that lacks one is not asked for it.
-        also_unsaid: whether that an attribute is not said is one of its values; else nothing is asked there.
+        names: of the attributes; a scene that lacks one or leaves it unsaid is not asked for it.
     """
 
-    def __init__(self, width: int, names: Sequence[str], also_unsaid: bool):
+    def __init__(self, width: int, names: Sequence[str]):
         super().__init__()
-        self.also_unsaid = also_unsaid
-        sizes = {name: len(VALUES[name]) + also_unsaid for name in names}
-        self.layers = nn.ModuleDict({name: nn.Linear(width, size) for name, size in sizes.items()})
+        self.layers = nn.ModuleDict({name: nn.Linear(width, len(VALUES[name])) for name in names})
         for parameter in self.parameters():  # every value as likely as any other, and nothing is drawn
             nn.init.zeros_(parameter)
 
     def forward(self, embeddings_ND: Tensor, scenes: Sequence[Scene]) -> Tensor:
         """The mean cross-entropy of each attribute that any of the scenes has, added."""
         names = [name for name in vars(scenes[0].things[0]) if name in self.layers]
-        told = {name: [self._index(name, scene) for scene in scenes] for name in names}
+        told = {name: [_index(name, scene) for scene in scenes] for name in names}
         asked = {name: some for name, some in told.items() if any(index != IGNORE_INDEX for index in some)}
         terms = [
             F.cross_entropy(self.layers[name](SCALE * embeddings_ND), torch.tensor(some, device=embeddings_ND.device))
@@ -48,40 +44,7 @@ class Readers(nn.Module):
         ]
         return torch.stack(terms).sum()
 
-    def _index(self, name: str, scene: Scene) -> int:
-        index = _value(name, scene)
-        return IGNORE_INDEX if index == len(VALUES[name]) and not self.also_unsaid else index
 
-
-class Sums(nn.Module):
-    """What embeddings would be as sums, with one vector for each value of each attribute, or for it being unsaid.
-
-    Embeddings from which each attribute is read by itself are not yet sums: of two trainings alike in all but what
-    they drew, one left 2 % of the variance of novel pairs beside the sum, the other half of it.
-
-    Args:
-        width: of the embeddings, which are normalised.
-        names: of the attributes; of a scene that lacks one it is unsaid.
-    """
-
-    def __init__(self, width: int, names: Sequence[str]):
-        super().__init__()
-        self.tables = nn.ModuleDict({name: nn.Embedding(len(VALUES[name]) + 1, width) for name in names})
-        generator = torch.Generator().manual_seed(0)
-        for parameter in self.parameters():
-            nn.init.normal_(parameter, std=width**-0.5, generator=generator)
-
-    def forward(self, embeddings_ND: Tensor, scenes: Sequence[Scene]) -> Tensor:
-        """The mean square of the distance of an embedding to its normalised sum."""
-        vectors_AND = [
-            table(torch.tensor([_value(name, scene) for scene in scenes], device=embeddings_ND.device))
-            for name, table in self.tables.items()
-        ]
-        sums_ND = F.normalize(torch.stack(vectors_AND).sum(0), dim=-1)
-        return (sums_ND - embeddings_ND).square().sum(-1).mean()
-
-
-def _value(name: str, scene: Scene) -> int:
-    """The number of the value; where it is unsaid, the one after the last."""
+def _index(name: str, scene: Scene) -> int:
     value = getattr(scene.things[0], name, None)
-    return len(VALUES[name]) if value is None else VALUES[name].index(value)
+    return IGNORE_INDEX if value is None else VALUES[name].index(value)

@@ -63,18 +63,16 @@ def _clips(work: Path, name: str) -> Recipe:
     return zeroscope.denoiser_recipe(decoder, latents, name, STEPS, BATCH)
 
 
-def _sounds(work: Path, name: str) -> Recipe:
+def _sounds(work: Path) -> Recipe:
     decoder: AudioLDM = _loaded(AudioLDM, "audioldm")  # type: ignore[assignment]
-    pool = _pool(work, "audio")
-    latents = audioldm.heard(audioldm.encode_sounds(decoder, pool), len(pool), name)
-    return audioldm.denoiser_recipe(decoder, latents, name, STEPS, BATCH)
+    return audioldm.denoiser_recipe(decoder, audioldm.heard(decoder, _pool(work, "audio")), STEPS, BATCH)
 
 
 SERIES: dict[str, Callable[[Path], Recipe]] = {
     **{f"llama/{name}": partial(_llama, name=name) for name in llama.STEPS},
     **{f"imagebind/{name}": partial(_imagebind, name=name) for name in imagebind.STEPS},
     **{f"zeroscope/{name}": partial(_clips, name=name) for name in zeroscope.STEPS},
-    **{f"audioldm/{name}": partial(_sounds, name=name) for name in audioldm.STEPS},
+    "audioldm/unet": _sounds,
     "audioldm/vocoder": _vocoder,
     "audioldm/clap": _clap,
 }

@@ -1,24 +1,29 @@
+import pytest
 import torch
 
-from anyany.microworld.levels import LEVELS, sample_scene
-from anyany.seeds import rng_of
-from data_prep.parts.audioldm import HEARD, STEPS, heard
-from data_prep.parts.diffusion import Latents
+from anyany.models.decoders.audioldm import AudioLDM
+from data_prep.parts import audioldm
+from data_prep.parts.audioldm import HEARD, heard
+from data_prep.parts.pools import pool
 
 
-def of_kind(number, value):
-    """Latents that tell where they come from: 100 * kind + index."""
-    scenes = [sample_scene("audio", LEVELS["easy"], rng_of("kind", value, index)) for index in range(number)]
-    means = 100 * value + torch.arange(number).float().view(-1, 1)
-    return Latents(means, torch.zeros(number, 1), scenes, None if value < 2 else torch.ones(number, 1, 3))
+@pytest.fixture
+def parts(starts, tmp_path):
+    decoder = AudioLDM(starts / "audioldm")
+    decoder.load()
+    return decoder, pool(tmp_path, "audio", 10, workers=1)
 
 
-def test_each_training_hears_the_first_of_each_kind():
-    records, unpaired, beyond_names = kinds = [of_kind(8, 0), of_kind(6, 1), of_kind(8, 2)]
-    assert HEARD.keys() == STEPS.keys() == {"unet", "grid"}
-    first = heard(kinds, 8, "unet")
-    assert first.mean.flatten().tolist() == [*range(8), *range(100, 104), *range(200, 204)]
-    then = heard(kinds, 8, "grid")
-    assert then.mean.flatten().tolist() == [*range(4), *range(100, 104), *range(200, 208)]
-    assert then.scenes == [*records.scenes[:4], *unpaired.scenes[:4], *beyond_names.scenes]
-    assert then.beside.flatten(1).sum(1).tolist() == [0.0] * 8 + [3.0] * 8
+def test_the_denoiser_hears_a_share_of_each_kind(parts):
+    """Of ten records: five of them, five without one of two names, and ten beyond all names."""
+    decoder, pool = parts
+    made = heard(decoder, pool)
+    assert list(HEARD.values()) == [1 / 2, 1 / 2, 1]
+    assert len(made.mean) == len(made.std) == len(made.scenes) == 20
+    assert list(made.scenes[:5]) == pool.scenes[:5]
+    for scene in made.scenes[5:10]:
+        assert (scene.events[0].timbre is None) != (scene.events[0].pitch is None)
+    assert made.beside.flatten(1).norm(dim=1)[:10].tolist() == [0.0] * 10
+    assert (made.beside.flatten(1).norm(dim=1)[10:] > 0.6).all()
+    alone = decoder.vae.encode(audioldm.spectrograms(decoder, pool, range(5)).unsqueeze(1)).latent_dist.mean
+    torch.testing.assert_close(made.mean[:5], alone * decoder.vae.config.scaling_factor, atol=1e-4, rtol=1e-3)

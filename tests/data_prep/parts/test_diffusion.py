@@ -141,6 +141,19 @@ def test_what_has_no_words_is_added_to_captions_that_are_told(decoder, latents, 
     assert torch.equal(asked[1], torch.ones(200, length, dim))
 
 
+def test_a_blur_moves_the_conditioning_of_captions_that_are_told(decoder, latents, monkeypatch):
+    length, asked = decoder.spec.length, []
+    monkeypatch.setattr(decoder, "condition", lambda captions: torch.ones(len(captions), length, 400))
+    monkeypatch.setattr(decoder, "denoising_loss", lambda c, x, n, t: asked.append(c) or (x.sum(), len(x)))
+    for unconditional in (0.0, 1.0):
+        monkeypatch.setattr(diffusion, "UNCONDITIONAL", unconditional)
+        DiffusionRecipe("toy/unet", decoder, latents, "toy", 5, batch=50, blur=0.3).loss(draw_of("toy", 0, CPU))
+    moved_NLD = asked[0] - 1
+    torch.testing.assert_close(moved_NLD.norm(dim=-1), torch.full((50, length), 0.3), rtol=0.2, atol=0)
+    torch.testing.assert_close(moved_NLD.mean((0, 1)), torch.zeros(400), rtol=0, atol=0.02)
+    assert asked[1].eq(1).all()
+
+
 def test_other_latents_are_another_recipe(decoder, latents):
     others = [Latents(mean, latents.std, latents.scenes) for mean in (latents.mean + 0.1, 2 * latents.mean)]
     one, same, *others = (

@@ -1,10 +1,15 @@
 import pytest
 import torch
 
+from anyany.microworld.captions import unsaid
+from anyany.microworld.levels import LEVELS, sample_scene
 from anyany.microworld.oracles.sounds import read_events
+from anyany.microworld.scenes import Sound
 from anyany.microworld.sounds import PITCH_HZ, PITCH_JITTER
 from anyany.seeds import rng_of
-from data_prep.parts.grid import LENGTH, PITCHES_HZ, WAVES, beyond_names, directions
+from data_prep.parts.clap import NAMES
+from data_prep.parts.codes import Code
+from data_prep.parts.grid import PITCHES_HZ, WAVES, beyond_names, directions
 from data_prep.parts.words import say
 
 NUM = 240
@@ -40,10 +45,17 @@ def test_pitches_are_those_of_their_values():
     assert any(isinstance(read_events(sound_S / 32_767), list) for sound_S, _ in tones)
 
 
-def test_directions_are_sums_over_values():
-    made = directions([(3, None), (None, 1), (3, 1), (4, None)], 64)
-    assert made.shape == (4, 1, 64)
-    assert made.norm(dim=-1)[[0, 1, 3]].flatten().tolist() == pytest.approx([LENGTH] * 3)
-    torch.testing.assert_close(made[2], made[0] + made[1])
-    assert abs(float(torch.cosine_similarity(made[0], made[3]))) < 0.5
-    assert torch.equal(directions([(3, None)], 64)[0], made[0])
+def test_a_value_without_a_name_stands_where_the_unsaid_stands():
+    code = Code(NAMES, 64)
+    (beeps,) = sample_scene("audio", LEVELS["standard"], rng_of("scene")).events
+    for values in [(3, None), (None, 1), (3, 1), (11, 3)]:
+        named = Code(NAMES, 64)  # the same vectors, as if they had names
+        if values[0] is not None:
+            named.tables_VD["timbre"] = code.free_UD[[values[0]] * 5]
+        if values[1] is not None:
+            named.tables_VD["pitch"] = code.free_UD[[len(WAVES) + values[1]] * 4]
+        which = [name for name, value in zip(("timbre", "pitch"), values, strict=True) if value is not None]
+        told = Sound((unsaid(beeps, *which),))
+        made_N1D = directions([values], code)
+        assert made_N1D.shape == (1, 1, 64)
+        torch.testing.assert_close(code([told]) + made_N1D[:, 0], named([Sound((beeps,))]))

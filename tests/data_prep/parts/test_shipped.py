@@ -31,10 +31,6 @@ MAIN = {
 }
 
 
-def only_if_shipped(name):
-    return pytest.mark.skipif(name not in SHIPPED, reason=f"the part {name} does not ship yet")
-
-
 def test_what_ships_is_small_and_holds_no_pickles(record_property):
     files = [path for path in PARTS.rglob("*") if path.is_file()]
     record_property("found", f"{len(SHIPPED)} shipped parts in {len(files)} files")
@@ -56,7 +52,6 @@ def test_a_decoder_is_a_pipeline_of_diffusers(name):
     assert torch.isfinite(torch.as_tensor(made[0])).all()
 
 
-@only_if_shipped("llama")
 def test_the_llm_is_a_causal_lm_of_transformers():
     tokenizer = AutoTokenizer.from_pretrained(PARTS / "llama")
     model = AutoModelForCausalLM.from_pretrained(PARTS / "llama", use_safetensors=True, dtype=torch.float32)
@@ -65,7 +60,6 @@ def test_the_llm_is_a_causal_lm_of_transformers():
     assert tokenizer.decode(made, skip_special_tokens=True).strip() == "Tuesday"
 
 
-@only_if_shipped("imagebind")
 def test_the_encoder_loads_in_fp32_and_eval():
     model = ImageBind.from_pretrained(PARTS / "imagebind")
     assert {p.dtype for p in model.parameters()} == {torch.float32}
@@ -73,7 +67,6 @@ def test_the_encoder_loads_in_fp32_and_eval():
     assert model.caption_ids(["two red circles"]).shape[0] == 1
 
 
-@only_if_shipped("audioldm")
 def test_what_novel_captions_of_sounds_give_is_the_sum_of_what_each_word_gives():
     """A denoiser that never heard two values named together has nothing else to go by."""
     decoder = shipped("audioldm", PARTS / "audioldm")
@@ -88,7 +81,7 @@ def test_what_novel_captions_of_sounds_give_is_the_sum_of_what_each_word_gives()
     assert is_novel_N.sum() == 2 * 3
     vectors_VD = torch.linalg.lstsq(says_NV[~is_novel_N], embeddings_ND[~is_novel_N]).solution
     beside = (says_NV @ vectors_VD - embeddings_ND)[is_novel_N].square().sum(1).mean()
-    assert beside < 0.06 * (embeddings_ND - embeddings_ND.mean(0)).square().sum(1).mean()
+    assert beside < 0.01 * (embeddings_ND - embeddings_ND.mean(0)).square().sum(1).mean()
 
 
 def judged(name, figure):

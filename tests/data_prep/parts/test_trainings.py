@@ -33,7 +33,7 @@ STATES = {
     "imagebind": ["hearing", "model", "reading", "watching"],
     "stable_diffusion": ["unet", "vae"],
     "zeroscope": ["unet", "vae"],
-    "audioldm": ["clap", "grid", "unet", "vae", "vocoder"],
+    "audioldm": ["clap", "unet", "vae", "vocoder"],
 }
 
 
