@@ -33,10 +33,10 @@ RECIPE = {
     "clap": "the text encoder: a caption's embedding is the sum of a given vector for each attribute that it says or "
     "leaves unsaid, all at right angles",
     "unet": "the denoiser, the text encoder frozen; v-prediction, captions drawn anew and their embeddings blurred, "
-    "pure noise at the end of the schedule, and of two times drawn the later, since where noise is strongest a sound gets "
-    "its number of events. A quarter of the sounds are records; a quarter have any timbre and any pitch of those that "
-    "have a name, novel pairs among them, and are told by one of the two alone; half have a timbre, a pitch or both "
-    "out of twelve and four more that have no names, told by vectors of their own",
+    "pure noise at the end of the schedule, and of two times drawn the later, since where noise is strongest a sound "
+    "gets its number of events. A quarter of the sounds are records; a quarter have any timbre and any pitch of those "
+    "that have a name, novel pairs among them, and are told by one of the two alone; half have a timbre, a pitch or "
+    "both out of twelve and four more that have no names, told by vectors of their own",
 }
 
 
