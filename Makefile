@@ -28,7 +28,7 @@ run: microworld ## train the tiny model in all its stages and evaluate it (ARGS=
 	$(BIN)/python train.py $(if $(findstring stage=,$(ARGS)),,stage=all) $(ARGS)
 
 test: lint ## lint, then every test but the slow ones
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
 test-slow: setup ## the slow tests: all kill points, all combinations
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
