@@ -17,7 +17,7 @@ STAMP := .venv/.set-up
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup microworld run test test-slow lint bench trace golden parts gallery clean
+.PHONY: help setup microworld run test test-slow lint bench bench-gpu trace golden parts gallery clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -40,6 +40,9 @@ lint: setup ## ruff (rules and format) and mypy
 
 bench: setup ## speed as ratios against named baselines, measured in one run
 	$(BIN)/python -m tests.bench
+
+bench-gpu: setup ## what a GPU brings to each stage
+	$(BIN)/python -m tests.bench gpu
 
 trace: microworld ## print the way of one sample of each kind from a shard to a batch
 	$(BIN)/python -m anyany.launch.trace $(ARGS)

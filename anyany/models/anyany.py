@@ -73,7 +73,11 @@ class AnyToAny(nn.Module):
     def states(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """``[B, T, D]`` embeddings of the text alone, and last hidden states of text and media."""
         text_BTD = self.llm.embed(batch.input_ids_BT)
-        return text_BTD, self.llm(self.fused(text_BTD, batch), batch.position_ids_BT, batch.segment_ids_BT)
+        # Where media are read, what is learned stands near the beginning, and all that follows needs a graph.
+        is_learned_BT = None if self.inputs else batch.input_ids_BT >= self.llm.num_known
+        return text_BTD, self.llm(
+            self.fused(text_BTD, batch), batch.position_ids_BT, batch.segment_ids_BT, is_learned_BT
+        )
 
     def fused(self, text_BTD: Tensor, batch: Batch) -> Tensor:
         """The text's embeddings with the media's rows at their slots."""

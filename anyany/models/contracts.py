@@ -90,8 +90,19 @@ class LLM(nn.Module, ABC):
         """``[B, T, D]``."""
 
     @abstractmethod
-    def forward(self, embeddings_BTD: Tensor, position_ids_BT: Tensor, segment_ids_BT: Tensor) -> Tensor:
-        """Last hidden states ``[B, T, D]``; a token sees itself and earlier ones of its segment."""
+    def forward(
+        self,
+        embeddings_BTD: Tensor,
+        position_ids_BT: Tensor,
+        segment_ids_BT: Tensor,
+        is_learned_BT: Tensor | None = None,
+    ) -> Tensor:
+        """Last hidden states ``[B, T, D]``; a token sees itself and earlier ones of its segment.
+
+        Args:
+            is_learned_BT: which embeddings may want a gradient; None is all. States before a segment's first such
+                token need no graph, unless the LLM itself is trained.
+        """
 
     @abstractmethod
     def extend(

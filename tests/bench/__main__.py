@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.bench import loader, microworld, packing, preparation, training
+import torch
+
+from tests.bench import gpu, loader, microworld, packing, preparation, training
 from tests.bench.report import Figure
 
 BENCHES: dict[str, Callable[[Path], Iterator[Figure]]] = {
@@ -23,16 +25,20 @@ BENCHES: dict[str, Callable[[Path], Iterator[Figure]]] = {
     "packed_rows": training.packed_rows,
     "lightning": training.lightning,
 }
+ON_GPU: dict[str, Callable[[Path], Iterator[Figure]]] = {"gpu": gpu.stages}
 
 
 def main(names: list[str]) -> int:
-    if unknown := [name for name in names if name not in BENCHES]:
-        sys.exit(f"no bench {unknown[0]!r}; there are {', '.join(BENCHES)}")
+    known = BENCHES | ON_GPU
+    if unknown := [name for name in names if name not in known]:
+        sys.exit(f"no bench {unknown[0]!r}; there are {', '.join(known)}")
+    if set(names) & ON_GPU.keys() and not torch.cuda.is_available():
+        sys.exit("torch sees no GPU; `make bench` measures what a CPU can tell")
     short = 0
     for name in names or BENCHES:
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            for figure in BENCHES[name](Path(folder)):
+            for figure in known[name](Path(folder)):
                 short += not figure.holds
                 sys.stdout.write(f"{figure}\n")
         sys.stdout.write(f"  ({name}: {time.perf_counter() - start:.0f} s)\n")

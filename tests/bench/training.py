@@ -39,7 +39,7 @@ def rate(folder: Path, run: str, *words: str) -> float:
     return float(json.loads((stage / COST).read_text())["samples_per_s"]["value"])
 
 
-def ratio(name: str, fast: float, plain: float, at_least: float) -> Figure:
+def ratio(name: str, fast: float, plain: float, at_least: float | None = None) -> Figure:
     return Figure(name, fast / plain, at_least=at_least, detail=f"{fast:.0f} and {plain:.0f} samples/s")
 
 
@@ -84,7 +84,7 @@ def packed_rows(folder: Path) -> Iterator[Figure]:
 
 
 def segments(folder: Path) -> Iterator[Figure]:
-    """There and back through the LLM with a row of twenty captions."""
+    """There and back through the LLM with a row of twenty captions, and with a graph for their last six tokens."""
     llm = assembled(config(folder, "segments")).llm
     llm.load()
     segment_ids_BT = torch.arange(20).repeat_interleave(38)[None]
@@ -92,11 +92,18 @@ def segments(folder: Path) -> Iterator[Figure]:
     positions_BT = torch.arange(38).repeat(20)[None]
     given = {"inputs_embeds": embeddings_BTD, "position_ids": positions_BT, "use_cache": False}
 
+    is_signal_BT = positions_BT >= 32  # and the turn's end
+
     def masked() -> Any:
         return llm.base(attention_mask=segment_mask(segment_ids_BT, torch.float32), **given).last_hidden_state  # type: ignore[attr-defined]
 
+    ways = {
+        "segments": lambda: llm(embeddings_BTD, positions_BT, segment_ids_BT),
+        "mask": masked,
+        "signals": lambda: llm(embeddings_BTD, positions_BT, segment_ids_BT, is_signal_BT),
+    }
     seconds = {}
-    for name, states in (("segments", lambda: llm(embeddings_BTD, positions_BT, segment_ids_BT)), ("mask", masked)):
+    for name, states in ways.items():
         states().sum().backward()
         begun = time.perf_counter()
         for _ in range(10):
@@ -107,6 +114,12 @@ def segments(folder: Path) -> Iterator[Figure]:
         seconds["mask"] / seconds["segments"],
         at_least=1.3,
         detail=f"{seconds['segments']:.3f} and {seconds['mask']:.3f} s",
+    )
+    yield Figure(
+        "a row of requests, a graph from the signals on / all",
+        seconds["segments"] / seconds["signals"],
+        at_least=1.2,
+        detail=f"{seconds['signals']:.3f} and {seconds['segments']:.3f} s",
     )
 
 

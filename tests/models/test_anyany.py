@@ -67,10 +67,13 @@ class Positions(nn.Module):
 class Counting(nn.Module):
     """An LLM whose state at position t holds t and the id there."""
 
+    num_known = 0
+
     def embed(self, ids_BT):
         return ids_BT[..., None].float().repeat(1, 1, 2)
 
-    def forward(self, embeddings_BTD, position_ids_BT, segment_ids_BT):
+    def forward(self, embeddings_BTD, position_ids_BT, segment_ids_BT, is_learned_BT=None):
+        self.is_learned_BT = is_learned_BT
         return torch.stack([torch.arange(embeddings_BTD.shape[1]).expand(embeddings_BTD.shape[:2]), segment_ids_BT], -1)
 
 
@@ -92,6 +95,24 @@ def test_states_are_read_at_the_signal_tokens(parts, samples, name):
         made = model.conditioning(modality, hidden_BTD, text_BTD, slots_BT)
         assert len(firsts) == sum(p.modality == modality for p in sample.rendered.targets)
         assert made.tolist() == expected
+
+
+def test_what_is_learned_of_the_input_is_the_rows_of_new_tokens_unless_media_are_read(parts, samples):
+    llm = Counting()
+    llm.num_known = parts.llm.num_known
+    batch = collate([[samples["none"], samples["several"]]], parts.vocabulary, dummies(parts))
+    AnyToAny({}, {}, {}, {}, llm, {}).states(batch)
+    assert torch.equal(llm.is_learned_BT, batch.input_ids_BT >= llm.num_known)
+    assert 0 < llm.is_learned_BT.sum() < llm.is_learned_BT.numel()
+    AnyToAny({"image": ("x", "x")}, {}, {}, {"x": Rows()}, llm, {}).states(batch)
+    assert llm.is_learned_BT is None
+
+
+class Rows(nn.Module):
+    """Three rows of zeros an item, as the pictures have slots."""
+
+    def forward(self, values):
+        return values.new_zeros(len(values), 3, 2)
 
 
 def terms_by_loop(model, parts, samples):

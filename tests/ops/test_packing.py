@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from anyany.ops.packing import SHORTEST, segment_mask, segments_by_length
+from anyany.ops.packing import SHORTEST, halves, segment_mask, segments_by_length
 
 
 def test_a_token_sees_itself_and_what_came_before_it_in_its_segment():
@@ -18,6 +18,33 @@ def test_it_is_additive_and_four_dimensional():
     assert mask.shape == (1, 1, 2, 2)
     assert mask.dtype == torch.bfloat16
     assert mask[0, 0].tolist() == [[0.0, torch.finfo(torch.bfloat16).min], [torch.finfo(torch.bfloat16).min, 0.0]]
+
+
+def test_halves_meet_at_the_first_mark():
+    segment_ids_BT = torch.tensor([[0, 0, 0, 1, 1, -1], [0, 1, 1, 1, -1, -1]])
+    marks_BT = torch.tensor([[0, 1, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0]], dtype=torch.bool)
+    parts = halves(segment_ids_BT, marks_BT)
+    assert parts.before_P[1:].tolist() == [0, 3, 7, 8]
+    assert parts.after_P[1:].tolist() == [1, 2, 4, 6, 9]
+    (first,), (then,) = parts.first, parts.then
+    assert real(first.slots_NL, first.is_real_NL) == [[1], [2], [3, 4]]
+    assert real(then.slots_NL, then.is_real_NL) == [[1, 2], [3], [4], [5]]
+    # The first row has five tokens, so the second one's are keys 5 to 10.
+    seen = [
+        [keys[sees].tolist() for sees, is_real in zip(some, reals, strict=True) if is_real]
+        for keys, some, reals in zip(then.keys_NK, then.sees_NLK, then.is_real_NL, strict=True)
+    ]
+    assert seen == [[[1, 6], [1, 6, 7]], [[2, 8]], [[9]], [[3, 4, 10]]]
+
+
+def real(slots_NL, is_real_NL):
+    return [slots[is_real].tolist() for slots, is_real in zip(slots_NL, is_real_NL, strict=True)]
+
+
+def test_halves_of_padding_alone_are_no_rows():
+    parts = halves(torch.full((2, 3), -1), torch.zeros(2, 3, dtype=torch.bool))
+    assert len(parts.before_P) == len(parts.after_P) == 1
+    assert parts.first == parts.then == []
 
 
 @pytest.mark.parametrize("seed", range(8))

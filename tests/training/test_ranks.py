@@ -60,6 +60,32 @@ def test_two_processes_train_as_one(world, tmp_path, stage, trainer, record_prop
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("trainer", ["ddp", "fsdp"])
+def test_two_processes_train_beside_a_frozen_llm_as_one(world, tmp_path, trainer):  # noqa: F811
+    """Whose states before the first signal have no graph."""
+    frozen = [
+        "experiment=null",
+        "llm=llama",
+        "llm.lora_rank=0",
+        "~llm.hidden_size",
+        "data.max_tokens=128",
+        "~rows.video",
+        "~rows.audio",
+        "source=[microworld_image]",
+    ]
+    one, two = (
+        train(world, tmp_path, run, "dec_align", *frozen, *words)
+        for run, words in (("one", []), ("two", [f"trainer={trainer}"]))
+    )
+    assert len(wanted := losses(one, "dec_align")) >= 2 * STEPS
+    assert losses(two, "dec_align") == pytest.approx(wanted, rel=1e-5, abs=1e-5)
+    deltas = [read_delta(run / "deltas" / "dec_align").tensors for run in (one, two)]
+    assert any("added" in name for name in deltas[0])
+    for name, tensor in deltas[0].items():
+        assert (deltas[1][name] - tensor).abs().mean() < 1e-5, name
+
+
+@pytest.mark.slow
 def test_a_run_that_was_shared_out_goes_on_shared_out_or_alone(world, tmp_path):  # noqa: F811
     stage, wanted = "dec_align", losses(train(world, tmp_path, "one", "dec_align", steps=6), "dec_align")
     train(world, tmp_path, "two", stage, "trainer=fsdp", steps=2)

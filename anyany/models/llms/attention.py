@@ -2,7 +2,8 @@
 
 A mask over the whole row computes every pair of its tokens, of which a row of twenty captions needs one in forty.
 
-Shape letters: B batch, H heads, T tokens, C channels of a head, P tokens of all rows, N segments, L their tokens.
+Shape letters: B batch, H heads, T tokens, C channels of a head, P tokens of all rows, N segments, L their tokens,
+K what these look at.
 """
 
 from collections.abc import Sequence
@@ -47,8 +48,13 @@ def within_segments(
     inputs_PHC = [values.transpose(1, 2).flatten(0, 1) for values in (query_BHTC, key_BHTC, value_BHTC)]
     slots, made = [], []
     for some in segments:
-        inputs_NHLC = (values[some.slots_NL].transpose(1, 2) for values in inputs_PHC)
-        made_NLHC, _ = attend(module, *inputs_NHLC, None, is_causal=True, **options)
+        keys_NK = some.slots_NL if some.keys_NK is None else some.keys_NK
+        query_NHLC, key_NHKC, value_NHKC = (
+            values_PHC[slots].transpose(1, 2)
+            for values_PHC, slots in zip(inputs_PHC, (some.slots_NL, keys_NK, keys_NK), strict=True)
+        )
+        sees = None if some.sees_NLK is None else some.sees_NLK.unsqueeze(1)
+        made_NLHC, _ = attend(module, query_NHLC, key_NHKC, value_NHKC, sees, is_causal=sees is None, **options)
         slots.append(some.slots_NL[some.is_real_NL])
         made.append(made_NLHC[some.is_real_NL])
     # As plain attention gives it: under autocast queries are fp32 here and values are not.

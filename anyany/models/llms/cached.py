@@ -1,6 +1,6 @@
 """What the LLMs of transformers do alike: states of whole rows, and of rows that grow token by token.
 
-Shape letters: B batch, T tokens, S tokens seen so far and these, D width.
+Shape letters: B batch, T tokens, S tokens seen so far and these, P tokens of all rows, D width.
 """
 
 from abc import abstractmethod
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from anyany.models.contracts import LLM
-from anyany.ops.packing import segments_by_length
+from anyany.ops.packing import Halves, Segments, halves, segments_by_length
 
 
 class TransformersLLM(LLM):
@@ -19,7 +19,16 @@ class TransformersLLM(LLM):
     def base(self) -> Any:
         """The network of transformers from embeddings to states."""
 
-    def forward(self, embeddings_BTD: Tensor, position_ids_BT: Tensor, segment_ids_BT: Tensor) -> Tensor:
+    def forward(
+        self,
+        embeddings_BTD: Tensor,
+        position_ids_BT: Tensor,
+        segment_ids_BT: Tensor,
+        is_learned_BT: Tensor | None = None,
+    ) -> Tensor:
+        is_frozen = not any(parameter.requires_grad for parameter in self.base.parameters())
+        if is_learned_BT is not None and is_frozen and torch.is_grad_enabled():
+            return self._in_halves(embeddings_BTD, position_ids_BT, halves(segment_ids_BT, is_learned_BT))
         return self.base(
             inputs_embeds=embeddings_BTD,
             attention_mask=None,
@@ -27,6 +36,33 @@ class TransformersLLM(LLM):
             use_cache=False,
             segments=segments_by_length(segment_ids_BT),  # for attention, see there
         ).last_hidden_state
+
+    def _in_halves(self, embeddings_BTD: Tensor, position_ids_BT: Tensor, halves: Halves) -> Tensor:
+        """First halves without a graph, then second ones, which see them. Padding has no states: zeros.
+
+        Whatever the rows hold, the network is called twice, so that ranks that share it out stay in step.
+        """
+        from transformers import DynamicCache
+
+        embeddings_PD, positions_P, cache = embeddings_BTD.flatten(0, 1), position_ids_BT.flatten(), DynamicCache()
+
+        def states(slots_P: Tensor, segments: list[Segments]) -> Tensor:
+            return self.base(
+                inputs_embeds=embeddings_PD[slots_P].unsqueeze(0),
+                attention_mask=None,
+                position_ids=positions_P[slots_P].unsqueeze(0),
+                past_key_values=cache,
+                use_cache=True,
+                segments=segments,
+            ).last_hidden_state.squeeze(0)
+
+        with torch.no_grad():
+            before_PD = states(halves.before_P, halves.first)
+        after_PD = states(halves.after_P, halves.then)
+        slots_P = torch.cat([halves.before_P[1:], halves.after_P[1:]])
+        made_PD = torch.cat([before_PD[1:], after_PD[1:]])
+        states_PD = made_PD.new_zeros(embeddings_PD.shape).index_copy(0, slots_P, made_PD)
+        return (states_PD + 0 * after_PD[0]).unflatten(0, embeddings_BTD.shape[:2])  # a graph, if of padding alone
 
     def extend(
         self, embeddings_BTD: Tensor, position_ids_BT: Tensor, visible_BS: Tensor, cache: Any = None

@@ -53,6 +53,53 @@ def test_states_and_gradients_are_those_of_a_mask(name, lora_rank, tmp_path):
     assert len(found[0]) == sum(map(sum, ROWS[name]))
 
 
+@pytest.mark.parametrize(("precision", "off"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
+@pytest.mark.parametrize("name", ROWS)
+def test_states_before_what_is_learned_are_the_same_and_have_no_graph(name, precision, off, tmp_path, record_property):
+    save(tmp_path)
+    llm = pretrained(tmp_path)
+    segment_ids_BT, position_ids_BT = packed(ROWS[name])
+    is_text_BT = segment_ids_BT >= 0
+    is_learned_BT = torch.rand(segment_ids_BT.shape, generator=torch.Generator().manual_seed(0)) < 0.1
+    needs_graph_BT = learned_so_far(segment_ids_BT, is_learned_BT)
+    record_property("found", f"{int((is_text_BT & ~needs_graph_BT).sum())} of {int(is_text_BT.sum())} need no graph")
+    embeddings_BTD = torch.randn(*segment_ids_BT.shape, llm.dim, requires_grad=True)
+    weights_BTD = torch.randn(embeddings_BTD.shape) * is_text_BT.unsqueeze(-1)
+    found, gradients = [], []
+    for marks_BT in (None, is_learned_BT):
+        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            states_BTD = llm(embeddings_BTD, position_ids_BT, segment_ids_BT, marks_BT)
+        found.append(states_BTD[is_text_BT])
+        gradients.append(torch.autograd.grad((states_BTD * weights_BTD).sum(), embeddings_BTD)[0])
+    torch.testing.assert_close(*found, atol=off, rtol=10 * off)
+    torch.testing.assert_close(*(grad_BTD[needs_graph_BT] for grad_BTD in gradients), atol=off, rtol=10 * off)
+    assert (gradients[1][~needs_graph_BT & is_text_BT] == 0).all()
+
+
+def learned_so_far(segment_ids_BT, is_learned_BT):
+    """By a plain loop: whether a token is learned, or follows one in its segment, or is its segment's last one."""
+    so_far_BT = torch.zeros_like(is_learned_BT)
+    for ids, learned, so_far in zip(segment_ids_BT.tolist(), is_learned_BT.tolist(), so_far_BT, strict=True):
+        for t, own in enumerate(ids):
+            goes_on = t > 0 and ids[t - 1] == own
+            is_last = t + 1 == len(ids) or ids[t + 1] != own
+            so_far[t] = learned[t] or is_last or (goes_on and bool(so_far[t - 1]))
+    return so_far_BT
+
+
+def test_an_llm_that_is_trained_keeps_its_graph(tmp_path):
+    save(tmp_path)
+    llm = pretrained(tmp_path, lora_rank=2)
+    segment_ids_BT, position_ids_BT = packed(ROWS["captions"])
+    embeddings_BTD = torch.randn(*segment_ids_BT.shape, llm.dim)
+    llm(
+        embeddings_BTD, position_ids_BT, segment_ids_BT, torch.zeros_like(segment_ids_BT, dtype=torch.bool)
+    ).sum().backward()
+    trained = {name: parameter for name, parameter in llm.base.named_parameters() if parameter.requires_grad}
+    assert len(trained) >= 4
+    assert all(parameter.grad is not None for parameter in trained.values())
+
+
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_padding_alone_reaches_every_weight(precision, tmp_path):
     """With zeros. A rank that gives a weight no gradient leaves the others waiting for it."""
