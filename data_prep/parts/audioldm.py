@@ -8,6 +8,7 @@ from torch import Tensor
 
 from anyany.models.decoders.audioldm import AudioLDM
 from anyany.seeds import rng_of
+from data_prep.parts.any_sounds import any_sounds
 from data_prep.parts.audioldm_start import RATE_HZ, make
 from data_prep.parts.autoencoders import AutoencoderRecipe, set_scaling
 from data_prep.parts.between import unpaired
@@ -19,7 +20,7 @@ from data_prep.parts.grid import beyond_names, directions
 from data_prep.parts.job import Job
 from data_prep.parts.pools import INT16_MAX, Pool
 from data_prep.parts.training import Draw
-from data_prep.parts.vocoder import VocoderRecipe, any_sounds, set_range
+from data_prep.parts.vocoder import VocoderRecipe, set_range
 
 NAME, MODALITY = "audioldm", "audio"
 RECORDS = 12_000
@@ -27,9 +28,11 @@ BLUR = 0.2  # of embeddings, whose values lie 0.63 apart
 # What the denoiser hears of records and of each kind beside them, as many as there are records times this.
 HEARD: Mapping[Callable[..., Any] | None, float] = {None: 1 / 2, unpaired: 1 / 2, beyond_names: 1}
 RECIPE = {
-    "vocoder": "log-mel spectrograms to sound: records, varied in speed and mixed, sounds of any pitch, and invented "
-    "ones; spectra at several resolutions, no adversary",
-    "vae": "100 x 64 log-mel spectrograms of the same sounds to 25 x 16 x 8 latents",
+    "vocoder": "log-mel spectrograms to sound: any timbre at any pitch, most of them pitches that have a name, some "
+    "with another over them, and invented sounds; what is wanted has its steady pitches at multiples of the frame "
+    "rate, which is what a vocoder can make; spectra at several resolutions, no adversary",
+    "vae": "100 x 64 log-mel spectrograms of records, varied in speed and mixed, of sounds of any pitch and of "
+    "invented ones, to 25 x 16 x 8 latents",
     "clap": "the text encoder: a caption's embedding is the sum of a given vector for each attribute that it says or "
     "leaves unsaid, all at right angles",
     "unet": "the denoiser, the text encoder frozen; v-prediction, captions drawn anew and their embeddings blurred, "
@@ -45,7 +48,7 @@ def train(job: Job) -> float:
     decoder = begun(AudioLDM, job, NAME, make)
     pool = job.pool("audio", RECORDS)
     set_range(decoder.vocoder, spectrograms(decoder, pool, range(200)))
-    seconds = job.run(VocoderRecipe(f"{NAME}/vocoder", decoder, pool))
+    seconds = job.run(VocoderRecipe(f"{NAME}/vocoder", decoder))
     seconds += job.run(autoencoder_recipe(decoder, pool))
     seconds += job.run(TextRecipe(f"{NAME}/clap", decoder))
     set_scaling(decoder.vae, spectrograms(decoder, pool, range(500)).unsqueeze(1).to(job.device))

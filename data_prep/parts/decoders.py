@@ -36,6 +36,9 @@ def save(decoder: LatentDiffusion, folder: Path, **more: Any) -> None:
         more: arguments of the pipeline that are no networks of the decoder.
     """
     networks = {name: getattr(decoder, name).cpu() for name in decoder.networks()}
+    backend = decoder.tokenizer.backend_tokenizer  # which would write down how it was called last
+    backend.no_padding()
+    backend.no_truncation()
     pipeline = decoder.pipeline()(**networks, tokenizer=decoder.tokenizer, scheduler=decoder.scheduler, **more)
     pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)
     for path in folder.rglob("config.json"):  # a network remembers the path that it was loaded from

@@ -14,6 +14,7 @@ import math
 import torch
 from torch import Tensor
 
+from data_prep.parts.multiples import nearest_multiple
 from data_prep.parts.training import Draw
 
 VOICES = 5  # the first is a band of noise, the others are tones
@@ -29,10 +30,12 @@ LOUDNESS = (0.03, 0.25)  # root mean square
 GROUND = (0.0005, 0.002)
 
 
-def invented(number: int, num_samples: int, rate_hz: int, draw: Draw) -> Tensor:
-    """``[N, S]``, within -1 and 1."""
+def invented(number: int, num_samples: int, rate_hz: int, draw: Draw, step_hz: float | None = None) -> Tensor:
+    """``[N, S]``, within -1 and 1; steady voices at multiples of ``step_hz``, where it is given."""
+    if number == 0:
+        return torch.zeros(0, num_samples, device=draw.device)
     level_NV = _heard(number, draw) * QUIETEST ** draw.uniform(number, VOICES)
-    voices_NVS = level_NV.unsqueeze(2) * _voices(number, num_samples, rate_hz, draw)
+    voices_NVS = level_NV.unsqueeze(2) * _voices(number, num_samples, rate_hz, draw, step_hz)
     sounds_NS = voices_NVS.sum(1) * _gates(number, num_samples, rate_hz, draw)
     root_N1 = sounds_NS.square().mean(1, keepdim=True).sqrt()
     sounds_NS = sounds_NS * _between(LOUDNESS, draw, number, 1) / root_N1.clamp(min=1e-3)
@@ -46,9 +49,9 @@ def _heard(number: int, draw: Draw) -> Tensor:
     return order_NV < num_N1
 
 
-def _voices(number: int, num_samples: int, rate_hz: int, draw: Draw) -> Tensor:
+def _voices(number: int, num_samples: int, rate_hz: int, draw: Draw, step_hz: float | None) -> Tensor:
     """``[N, V, S]``, each of about the power of a sine."""
-    hz_NVS = _frequencies(number, num_samples, rate_hz, draw)
+    hz_NVS = _frequencies(number, num_samples, rate_hz, draw, step_hz)
     cycles_NVS = hz_NVS.double().cumsum(2) / rate_hz  # a float's steps are a hundredth of a cycle at 10,000 cycles
     phase_NVS = (2 * math.pi * (cycles_NVS % 1)).float() + 2 * math.pi * draw.uniform(number, VOICES, 1)
     bandwidth_hz_N1 = hz_NVS.mean(2)[:, :1] * _between(BANDWIDTH, draw, number, 1)
@@ -57,7 +60,7 @@ def _voices(number: int, num_samples: int, rate_hz: int, draw: Draw) -> Tensor:
     return torch.cat([band_NS.unsqueeze(1), phase_NVS[:, 1:].sin()], dim=1)
 
 
-def _frequencies(number: int, num_samples: int, rate_hz: int, draw: Draw) -> Tensor:
+def _frequencies(number: int, num_samples: int, rate_hz: int, draw: Draw, step_hz: float | None) -> Tensor:
     """``[N, V, S]``, Hz. A quarter of the voices glide, a quarter warble."""
     seconds_S = (torch.arange(num_samples, device=draw.device) - num_samples / 2) / rate_hz
     glide_NV1, warble_NV1 = _some(draw, number, VOICES, 1), _some(draw, number, VOICES, 1)
@@ -67,6 +70,9 @@ def _frequencies(number: int, num_samples: int, rate_hz: int, draw: Draw) -> Ten
     in_octaves_NV1 = _between(VOICES_HZ, draw, number, VOICES, 1)
     in_hz_NV1 = low_hz + (high_hz - low_hz) * draw.uniform(number, VOICES, 1)
     hz_NV1 = torch.where(draw.uniform(number, VOICES, 1) < 0.5, in_octaves_NV1, in_hz_NV1)
+    if step_hz is not None:
+        is_steady_NV1 = (glide_NV1 == 0) & (warble_NV1 == 0)
+        hz_NV1 = torch.where(is_steady_NV1, nearest_multiple(hz_NV1, step_hz), hz_NV1)
     return (hz_NV1 * octaves_NVS.exp2()).clamp(max=0.45 * rate_hz)
 
 

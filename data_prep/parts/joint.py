@@ -16,13 +16,13 @@ from anyany.models.encoders.imagebind import ImageBind
 from anyany.models.encoders.imagebind.sampling import BRANCH_OF
 from anyany.ops.contrastive import contrastive_loss
 from anyany.seeds import rng_of
+from data_prep.parts.any_sounds import played
 from data_prep.parts.between import unpitched, untimbred
 from data_prep.parts.pools import INT16_MAX, Pool
 from data_prep.parts.readers import Readers
 from data_prep.parts.training import Draw
 from data_prep.parts.turned import half_backwards, turned
 from data_prep.parts.variants import changed, fits, otherwise, vague
-from data_prep.parts.vocoder import played
 from data_prep.parts.words import say
 
 NEARLY = 3  # captions of each item that are wrong in one attribute

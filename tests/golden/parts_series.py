@@ -49,7 +49,7 @@ def _imagebind(work: Path, name: str) -> Recipe:
 
 
 def _vocoder(work: Path) -> Recipe:
-    return VocoderRecipe("audioldm/vocoder", _loaded(AudioLDM, "audioldm"), _pool(work, "audio"), STEPS, BATCH)  # type: ignore[arg-type]
+    return VocoderRecipe("audioldm/vocoder", _loaded(AudioLDM, "audioldm"), STEPS, BATCH)  # type: ignore[arg-type]
 
 
 def _clap(work: Path) -> Recipe:

@@ -14,6 +14,7 @@ from data_prep.parts import PARTS
 from data_prep.parts.__main__ import NAMES
 from data_prep.parts.cards import read_figures
 from data_prep.shipped import shipped
+from tests.data_prep.parts.test_trainings import remembers_a_call
 
 SHIPPED = [name for name in NAMES if (PARTS / name).is_dir()]
 DECODERS = [name for name in SHIPPED if (PARTS / name / "model_index.json").is_file()]
@@ -40,6 +41,10 @@ def test_what_ships_is_small_and_holds_no_pickles(record_property):
     assert sum(path.stat().st_size for path in files) < MAX_MB * 1e6
     paths = [path for path in files if path.suffix == ".json" and "_name_or_path" in path.read_text()]
     assert paths == []  # of the machine that it was trained on
+    tokenizers = [path for path in files if path.name == "tokenizer.json"]
+    record_property("found", f"{len(tokenizers)} tokenizers that ship")
+    assert len(tokenizers) == len(SHIPPED)
+    assert [path for path in tokenizers if remembers_a_call(path)] == []
 
 
 @pytest.mark.parametrize("name", DECODERS)

@@ -1,5 +1,6 @@
 """Every part's training from end to end, in two steps each on few records."""
 
+import json
 from functools import partial
 from importlib import import_module
 from inspect import Parameter, signature
@@ -82,8 +83,15 @@ def test_a_part_is_trained_and_written_in_half_precision(name, job, short):
     dtypes = {tensor.dtype for tensor in written.values() if tensor.is_floating_point() and tensor.dim()}
     assert dtypes == {torch.float16}
     assert all(torch.isfinite(tensor).all() for tensor in written.values())
+    assert [path for path in folder.rglob("tokenizer.json") if remembers_a_call(path)] == []
     assert part.train(job) == seconds  # nothing is left to train
     assert_it_loads(name, folder)
+
+
+def remembers_a_call(path):
+    """How long its last texts were made, which the next one's length must not depend on."""
+    tokenizer = json.loads(path.read_text())
+    return bool(tokenizer["padding"] or tokenizer["truncation"])
 
 
 def assert_it_loads(name, folder):
