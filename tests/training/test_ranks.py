@@ -16,16 +16,22 @@ from tests.launch.test_experiment import world  # noqa: F401
 ROOT = Path(__file__).parents[2]
 STEPS = 4
 TIMEOUT_S = 300  # a rank that waits for another would wait for half an hour
+QUIET = [
+    "data.global_batch=4", "data.num_workers=0", "stage.val_every=null", "+trainer.enable_progress_bar=false",
+    "+trainer.log_every_n_steps=1",
+]  # fmt: skip
 SMALL = [
-    "experiment=from_scratch", "data.global_batch=4", "data.num_workers=0", "llm.hidden_size=32",
-    "stage.val_every=null", "+trainer.enable_progress_bar=false", "+trainer.log_every_n_steps=1",
-    "rows.image.decoder=stable_diffusion", "rows.image.output_projector=transformer",
+    *QUIET, "experiment=from_scratch", "llm.hidden_size=32", "rows.image.decoder=stable_diffusion",
+    "rows.image.output_projector=transformer",
+]  # fmt: skip
+FROZEN = [
+    *QUIET, "llm.lora_rank=0", "data.max_tokens=128", "~rows.video", "~rows.audio", "source=[microworld_image]"
 ]  # fmt: skip
 
 
-def train(world, outputs, run, stage, *words, steps=STEPS):  # noqa: F811
+def train(world, outputs, run, stage, *words, steps=STEPS, base=SMALL):  # noqa: F811
     paths = [f"paths.data={world}", f"paths.outputs={outputs}", f"paths.cache={outputs}/cache"]
-    given = [*SMALL, *paths, f"run={run}", f"stage={stage}", f"stage.max_steps={steps}", *words]
+    given = [*base, *paths, f"run={run}", f"stage={stage}", f"stage.max_steps={steps}", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, ROOT / "train.py", *given]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
@@ -63,20 +69,8 @@ def test_two_processes_train_as_one(world, tmp_path, stage, trainer, record_prop
 @pytest.mark.parametrize("trainer", ["ddp", "fsdp"])
 def test_two_processes_train_beside_a_frozen_llm_as_one(world, tmp_path, trainer):  # noqa: F811
     """Whose states before the first signal have no graph."""
-    frozen = [
-        "experiment=null",
-        "llm=llama",
-        "llm.lora_rank=0",
-        "~llm.hidden_size",
-        "data.max_tokens=128",
-        "~rows.video",
-        "~rows.audio",
-        "source=[microworld_image]",
-    ]
-    one, two = (
-        train(world, tmp_path, run, "dec_align", *frozen, *words)
-        for run, words in (("one", []), ("two", [f"trainer={trainer}"]))
-    )
+    one = train(world, tmp_path, "one", "dec_align", base=FROZEN)
+    two = train(world, tmp_path, "two", "dec_align", f"trainer={trainer}", base=FROZEN)
     assert len(wanted := losses(one, "dec_align")) >= 2 * STEPS
     assert losses(two, "dec_align") == pytest.approx(wanted, rel=1e-5, abs=1e-5)
     deltas = [read_delta(run / "deltas" / "dec_align").tensors for run in (one, two)]
