@@ -85,7 +85,7 @@ def packed_rows(folder: Path) -> Iterator[Figure]:
 
 def segments(folder: Path) -> Iterator[Figure]:
     """There and back through the LLM with a row of twenty captions, and with a graph for their last six tokens."""
-    llm = assembled(config(folder, "segments")).llm
+    llm = assembled(config(folder, "segments", "llm.lora_rank=0")).llm
     llm.load()
     segment_ids_BT = torch.arange(20).repeat_interleave(38)[None]
     embeddings_BTD = torch.randn(*segment_ids_BT.shape, llm.dim, requires_grad=True)
