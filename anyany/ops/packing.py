@@ -48,28 +48,30 @@ def halves(segment_ids_BT: Tensor, is_marked_BT: Tensor) -> Halves:
     is_before_P = at_P < num_before_N[of_P]
     nothing_1 = slots_P.new_zeros(1)
     before_P, after_P = (torch.cat([nothing_1, slots_P[some]]) for some in (is_before_P, ~is_before_P))
-    begun = num_before_N > 0
     num_after_N = lengths_N - num_before_N
-    starts_N, ends_N = (1 + some_N.cumsum(0) - some_N for some_N in (num_before_N, num_after_N))
-    first = [_together(starts_N[begun][some], num_before_N[begun][some]) for some in _groups(num_before_N[begun])]
+    first_at_N, then_at_N = (1 + some_N.cumsum(0) - some_N for some_N in (num_before_N, num_after_N))
+    begun_N = num_before_N > 0
+    first = [
+        _together(first_at_N[begun_N][some], num_before_N[begun_N][some]) for some in _groups(num_before_N[begun_N])
+    ]
     then = [
-        _behind(starts_N[some], num_before_N[some], ends_N[some], num_after_N[some], len(before_P))
+        _behind(first_at_N[some], num_before_N[some], then_at_N[some], num_after_N[some], len(before_P))
         for some in _groups(lengths_N)
     ]
     return Halves(before_P, after_P, first, then)
 
 
-def _behind(starts_N: Tensor, num_before_N: Tensor, ends_N: Tensor, num_after_N: Tensor, size: int) -> Segments:
-    """Second halves, which begin at ``ends_N`` of their row; their row's keys come behind ``size`` others."""
-    own, first = _together(ends_N, num_after_N), _together(starts_N, num_before_N + num_after_N)
-    at_1K = torch.arange(first.slots_NL.shape[1], device=starts_N.device)[None]
+def _behind(first_at_N: Tensor, num_before_N: Tensor, then_at_N: Tensor, num_after_N: Tensor, size: int) -> Segments:
+    """Second halves, which begin at ``then_at_N`` of their row; their row's keys come behind ``size`` others."""
+    own = _together(then_at_N, num_after_N)
+    at_1K = torch.arange(int((num_before_N + num_after_N).max()), device=first_at_N.device)[None]
     is_before_NK = at_1K < num_before_N[:, None]
-    behind_NK = size + ends_N[:, None] + (at_1K - num_before_N[:, None]).clamp(max=num_after_N[:, None] - 1)
-    at_NL = num_before_N[:, None] + own.slots_NL - ends_N[:, None]
+    behind_NK = size + then_at_N[:, None] + (at_1K - num_before_N[:, None]).clamp(max=num_after_N[:, None] - 1)
+    at_NL = num_before_N[:, None] + own.slots_NL - then_at_N[:, None]
     return Segments(
         own.slots_NL,
         own.is_real_NL,
-        torch.where(is_before_NK, starts_N[:, None] + at_1K, behind_NK),
+        torch.where(is_before_NK, first_at_N[:, None] + at_1K, behind_NK),
         at_1K[:, None] <= at_NL[:, :, None],
     )
 

@@ -50,8 +50,8 @@ def within_segments(
     for some in segments:
         keys_NK = some.slots_NL if some.keys_NK is None else some.keys_NK
         query_NHLC, key_NHKC, value_NHKC = (
-            values_PHC[slots].transpose(1, 2)
-            for values_PHC, slots in zip(inputs_PHC, (some.slots_NL, keys_NK, keys_NK), strict=True)
+            values_PHC[at].transpose(1, 2)
+            for values_PHC, at in zip(inputs_PHC, (some.slots_NL, keys_NK, keys_NK), strict=True)
         )
         sees = None if some.sees_NLK is None else some.sees_NLK.unsqueeze(1)
         made_NLHC, _ = attend(module, query_NHLC, key_NHKC, value_NHKC, sees, is_causal=sees is None, **options)

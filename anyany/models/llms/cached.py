@@ -26,8 +26,7 @@ class TransformersLLM(LLM):
         segment_ids_BT: Tensor,
         is_learned_BT: Tensor | None = None,
     ) -> Tensor:
-        is_frozen = not any(parameter.requires_grad for parameter in self.base.parameters())
-        if is_learned_BT is not None and is_frozen and torch.is_grad_enabled():
+        if is_learned_BT is not None and torch.is_grad_enabled() and self._is_frozen():
             return self._in_halves(embeddings_BTD, position_ids_BT, halves(segment_ids_BT, is_learned_BT))
         return self.base(
             inputs_embeds=embeddings_BTD,
@@ -37,7 +36,10 @@ class TransformersLLM(LLM):
             segments=segments_by_length(segment_ids_BT),  # for attention, see there
         ).last_hidden_state
 
-    def _in_halves(self, embeddings_BTD: Tensor, position_ids_BT: Tensor, halves: Halves) -> Tensor:
+    def _is_frozen(self) -> bool:
+        return not any(parameter.requires_grad for parameter in self.base.parameters())
+
+    def _in_halves(self, embeddings_BTD: Tensor, position_ids_BT: Tensor, parts: Halves) -> Tensor:
         """First halves without a graph, then second ones, which see them. Padding has no states: zeros.
 
         Whatever the rows hold, the network is called twice, so that ranks that share it out stay in step.
@@ -57,9 +59,9 @@ class TransformersLLM(LLM):
             ).last_hidden_state.squeeze(0)
 
         with torch.no_grad():
-            before_PD = states(halves.before_P, halves.first)
-        after_PD = states(halves.after_P, halves.then)
-        slots_P = torch.cat([halves.before_P[1:], halves.after_P[1:]])
+            before_PD = states(parts.before_P, parts.first)
+        after_PD = states(parts.after_P, parts.then)
+        slots_P = torch.cat([parts.before_P[1:], parts.after_P[1:]])
         made_PD = torch.cat([before_PD[1:], after_PD[1:]])
         states_PD = made_PD.new_zeros(embeddings_PD.shape).index_copy(0, slots_P, made_PD)
         return (states_PD + 0 * after_PD[0]).unflatten(0, embeddings_BTD.shape[:2])  # a graph, if of padding alone

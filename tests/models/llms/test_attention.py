@@ -92,12 +92,18 @@ def test_an_llm_that_is_trained_keeps_its_graph(tmp_path):
     llm = pretrained(tmp_path, lora_rank=2)
     segment_ids_BT, position_ids_BT = packed(ROWS["captions"])
     embeddings_BTD = torch.randn(*segment_ids_BT.shape, llm.dim)
-    llm(
-        embeddings_BTD, position_ids_BT, segment_ids_BT, torch.zeros_like(segment_ids_BT, dtype=torch.bool)
-    ).sum().backward()
-    trained = {name: parameter for name, parameter in llm.base.named_parameters() if parameter.requires_grad}
+    is_text_BT1 = (segment_ids_BT >= 0).unsqueeze(-1)
+    trained = [parameter for parameter in llm.base.parameters() if parameter.requires_grad]
+    for parameter in trained:  # lora_B begins at zero, and lora_A would have no gradient
+        torch.nn.init.normal_(parameter, std=0.1)
+    gradients = []
+    for marks_BT in (None, torch.zeros_like(segment_ids_BT, dtype=torch.bool)):
+        states_BTD = llm(embeddings_BTD, position_ids_BT, segment_ids_BT, marks_BT)
+        gradients.append(torch.autograd.grad((states_BTD**3 * is_text_BT1).sum(), trained))
     assert len(trained) >= 4
-    assert all(parameter.grad is not None for parameter in trained.values())
+    for found, wanted in zip(*gradients, strict=True):
+        assert wanted.abs().max() > 1e-3
+        torch.testing.assert_close(found, wanted)
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
