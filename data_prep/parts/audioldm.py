@@ -24,6 +24,7 @@ from data_prep.parts.vocoder import VocoderRecipe, set_range
 
 NAME, MODALITY = "audioldm", "audio"
 RECORDS = 12_000
+ENDS = ("conv_in", "conv_out", "class_embedding")  # of the denoiser
 BLUR = 0.2  # of embeddings, whose values lie 0.63 apart
 # What the denoiser hears of records and of each kind beside them, as many as there are records times this.
 HEARD: Mapping[Callable[..., Any] | None, float] = {None: 1 / 2, unpaired: 1 / 2, beyond_names: 1}
@@ -35,11 +36,11 @@ RECIPE = {
     "invented ones, to 25 x 16 x 8 latents",
     "clap": "the text encoder: a caption's embedding is the sum of a given vector for each attribute that it says or "
     "leaves unsaid, all at right angles",
-    "unet": "the denoiser, the text encoder frozen; v-prediction, captions drawn anew and their embeddings blurred, "
-    "pure noise at the end of the schedule, and of two times drawn the later, since where noise is strongest a sound "
-    "gets its number of events. A quarter of the sounds are records; a quarter have any timbre and any pitch of those "
-    "that have a name, novel pairs among them, and are told by one of the two alone; half have a timbre, a pitch or "
-    "both out of twelve and four more that have no names, told by vectors of their own",
+    "unet": "the denoiser, by Muon, the text encoder frozen; v-prediction, captions drawn anew and their embeddings "
+    "blurred, pure noise at the end of the schedule, and of two times drawn the later, since where noise is strongest "
+    "a sound gets its number of events. A quarter of the sounds are records; a quarter have any timbre and any pitch "
+    "of those that have a name, novel pairs among them, and are told by one of the two alone; half have a timbre, a "
+    "pitch or both out of twelve and four more that have no names, told by vectors of their own",
 }
 
 
@@ -93,9 +94,13 @@ def _encoded(decoder: AudioLDM, pool: Pool, kind: Callable[..., Any] | None, num
     return Latents(*encode_all(decoder.vae, partial(_of_sounds, decoder, sounds_NS), number), scenes, beside)
 
 
-def denoiser_recipe(decoder: AudioLDM, latents: Latents, steps: int = 9000, batch: int = 64) -> DiffusionRecipe:
-    told = f"{steps} steps of {batch}, the text encoder frozen, from pure noise, the later of two times, blur {BLUR}"
-    return DiffusionRecipe(f"{NAME}/unet", decoder, latents, told, steps, batch, networks=("unet",), skew=2, blur=BLUR)
+def denoiser_recipe(decoder: AudioLDM, latents: Latents, steps: int = 4200, batch: int = 64) -> DiffusionRecipe:
+    told = (
+        f"{steps} steps of {batch}, Muon, the text encoder frozen, from pure noise, the later of two times, blur {BLUR}"
+    )
+    return DiffusionRecipe(
+        f"{NAME}/unet", decoder, latents, told, steps, batch, 3e-3, ("unet",), skew=2, blur=BLUR, ends=ENDS
+    )
 
 
 def _of_pool(decoder: AudioLDM, pool: Pool, indices: range) -> Tensor:

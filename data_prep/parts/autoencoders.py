@@ -10,11 +10,11 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from data_prep.parts.training import Draw
+from data_prep.parts.training import Draw, Recipe
 
 
 @dataclass
-class AutoencoderRecipe:
+class AutoencoderRecipe(Recipe):
     """The mean square that reconstruction misses, with a light pull of the latents towards a normal distribution.
 
     There is no adversary and no learned perception: shapes are flat, and what an oracle reads is their outline.

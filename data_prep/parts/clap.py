@@ -13,7 +13,7 @@ from anyany.microworld.words import pick
 from anyany.models.decoders.audioldm import AudioLDM
 from data_prep.parts.codes import Code
 from data_prep.parts.pools import TRAINED_ON
-from data_prep.parts.training import Draw
+from data_prep.parts.training import Draw, Recipe
 from data_prep.parts.variants import SAID, vague
 from data_prep.parts.words import say
 
@@ -21,7 +21,7 @@ WHOLE = 1 / 4  # of the captions; the others leave attributes unsaid
 NAMES = ("number", *SAID["audio"])
 
 
-class TextRecipe:
+class TextRecipe(Recipe):
     """A caption's embedding is to be the code of what it says and leaves unsaid; no sound is heard."""
 
     learning_rate = 1e-3

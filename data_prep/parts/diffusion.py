@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from anyany.microworld.scenes import Scene
 from anyany.models.decoders.latent_diffusion import LatentDiffusion
 from data_prep.parts.readers import Readers
-from data_prep.parts.training import Draw
+from data_prep.parts.training import Draw, Recipe
 from data_prep.parts.words import say
 
 UNCONDITIONAL = 0.1  # how often a caption is left out, for classifier-free guidance
@@ -42,13 +42,13 @@ class Latents:
         return mean + std * draw.normal(*mean.shape), [self.scenes[index] for index in indices], beside
 
 
-class DiffusionRecipe:
+class DiffusionRecipe(Recipe):
     """What the decoder itself calls its denoising loss, with captions drawn anew."""
 
     def __init__(
         self, name: str, decoder: LatentDiffusion, latents: Latents, identity: str, steps: int, batch: int = 64,
         learning_rate: float = 1e-3, networks: Sequence[str] = ("unet", "text_encoder"), skew: int = 1,
-        reads: Sequence[str] = (), blur: float = 0.0,
+        reads: Sequence[str] = (), blur: float = 0.0, ends: tuple[str, ...] | None = None,
     ):  # fmt: skip
         """
         Args:
@@ -57,10 +57,11 @@ class DiffusionRecipe:
                 that tells values apart from the first steps on saves its denoiser waiting for them.
             blur: the length of what is added at random to each position of a caption's conditioning, so that one close
                 to it is as good.
+            ends: layers that AdamW trains, Muon the rest; None is AdamW for all.
         """
         self.name, self.identity = name, f"{identity} on latents of {latents}"
         self.steps, self.batch, self.learning_rate = steps, batch, learning_rate
-        self.decoder, self.latents, self.skew, self.blur = decoder, latents, skew, blur
+        self.decoder, self.latents, self.skew, self.blur, self.ends = decoder, latents, skew, blur, ends
         decoder.requires_grad_(False)  # a text encoder that is not trained needs no gradient
         self.readers = Readers(decoder.spec.dim, reads) if reads else None
         trained = {name: getattr(decoder, name) for name in networks}

@@ -20,7 +20,7 @@ from data_prep.parts.any_sounds import played
 from data_prep.parts.between import unpitched, untimbred
 from data_prep.parts.pools import INT16_MAX, Pool
 from data_prep.parts.readers import Readers
-from data_prep.parts.training import Draw
+from data_prep.parts.training import Draw, Recipe
 from data_prep.parts.turned import half_backwards, turned
 from data_prep.parts.variants import changed, fits, otherwise, vague
 from data_prep.parts.words import say
@@ -34,7 +34,7 @@ BETWEEN = {"timbre": unpitched, "pitch": untimbred}  # by what is told of them
 UNTOLD = {"image": ("color",), "video": ("color", "motion", "speed")}  # of media whose shapes are told by themselves
 
 
-class JointRecipe:
+class JointRecipe(Recipe):
     """Symmetric InfoNCE of each modality against captions, and media against captions that are nearly right.
 
     Captions that leave attributes unsaid come as a second set: an encoder that knows whole captions alone learns which

@@ -27,7 +27,7 @@ from data_prep.parts.job import Job
 from data_prep.parts.measures import NUMBER
 from data_prep.parts.pools import TRAINED_ON
 from data_prep.parts.tokenizers import llm_tokenizer
-from data_prep.parts.training import Draw
+from data_prep.parts.training import Draw, Recipe
 from data_prep.parts.words import ASKING, READING, text_sample
 
 NAME = "llama"
@@ -117,7 +117,7 @@ def make(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-class TextRecipe:
+class TextRecipe(Recipe):
     """The next token of conversations, packed into rows; requests count little."""
 
     def __init__(

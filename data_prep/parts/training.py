@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from anyany.faults import UserError
 from anyany.files import whole
 from anyany.seeds import rng_of, seed_of
+from data_prep.parts.muon import BETAS, WEIGHT_DECAY, Muon
 
 SAVE_EVERY_S = 60.0
 WARMUP = 0.03  # of the steps
@@ -48,14 +49,11 @@ class Recipe(Protocol):
     """One training of a part."""
 
     name: str  # of the folder of its state
+    module: nn.Module  # its parameters with a gradient are trained
     steps: int
     learning_rate: float
     identity: str  # changes with all that decides the result, code aside
-
-    @property
-    def module(self) -> nn.Module:
-        """Its parameters with a gradient are trained."""
-        ...
+    ends: tuple[str, ...] | None = None  # the first and last layers' names, where Muon trains what is between
 
     def loss(self, draw: Draw) -> dict[str, Tensor]:
         """The loss terms of one batch, to be added."""
@@ -79,10 +77,13 @@ class Training:
         self.recipe, self.device, self.bf16 = recipe, device, bf16
         self.path = work / recipe.name / "state.pt"
         self.module = recipe.module.to(device)
-        self.parameters = [p for p in self.module.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
-        )
+        named = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
+        self.parameters = list(named.values())
+        self.optimizer: Muon | torch.optim.AdamW
+        if recipe.ends is not None:
+            self.optimizer = Muon(named, recipe.learning_rate, recipe.ends)
+        else:
+            self.optimizer = torch.optim.AdamW(self.parameters, recipe.learning_rate, BETAS, weight_decay=WEIGHT_DECAY)
         self.average = [p.detach().clone() for p in self.parameters]
         self.step, self.seconds = 0, 0.0
 

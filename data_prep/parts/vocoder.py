@@ -11,7 +11,7 @@ from transformers import SpeechT5HifiGan
 
 from anyany.models.decoders.audioldm import AudioLDM
 from data_prep.parts.steady import heard_and_wanted
-from data_prep.parts.training import Draw
+from data_prep.parts.training import Draw, Recipe
 
 WINDOWS = (64, 256, 512, 1280)  # samples, each with a hop of a quarter; the longest tells the multiples of 50 Hz apart
 # The distance of logarithms, in which weak harmonics weigh as much as strong ones, is squared: an absolute one is at
@@ -22,7 +22,7 @@ FLOOR = 0.1  # of magnitudes before the logarithm: above the background noise, w
 SILENT = 0.05  # of the loudest frame, added to what a stretch is drawn by: silence is drawn, if seldom
 
 
-class VocoderRecipe:
+class VocoderRecipe(Recipe):
     """Spectra at several resolutions, in magnitudes and their logarithms (Yamamoto et al. 2020, arXiv 1910.11480).
 
     Args:

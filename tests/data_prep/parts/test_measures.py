@@ -13,6 +13,7 @@ from anyany.microworld.scenes import SCENES, compare, to_json
 from data_prep.parts.job import Job
 from data_prep.parts.measures import drawn, records, shown, told
 from data_prep.parts.pools import TRAINED_ON
+from data_prep.parts.training import Recipe
 from tests.data_prep.painter import Clip, Picture, Sound
 
 NUMBER = 10
@@ -55,7 +56,7 @@ def test_figures_are_of_what_was_made(kind):
 
 
 def test_a_job_keeps_pools_and_states_in_its_work(tmp_path):
-    class Line:
+    class Line(Recipe):
         name, steps, learning_rate, identity = "toy/line", 2, 0.1, "line"
         module = torch.nn.Linear(2, 1)
 

@@ -19,7 +19,6 @@ from tests.data_prep.parts.test_trainings import remembers_a_call
 SHIPPED = [name for name in NAMES if (PARTS / name).is_dir()]
 DECODERS = [name for name in SHIPPED if (PARTS / name / "model_index.json").is_file()]
 MAX_MB = 40
-SHORT = {"audioldm"}  # of what is wanted of them; these are trained on
 SAMPLE = 40
 SOUNDS = {"tone": "tones", "buzz": "buzzes", "hiss": "hisses", "chirp": "chirps"}
 # Main figures, each with the level it is taken at and what the card must say at least.
@@ -89,12 +88,7 @@ def test_what_novel_captions_of_sounds_give_is_the_sum_of_what_each_word_gives()
     assert beside < 0.01 * (embeddings_ND - embeddings_ND.mean(0)).square().sum(1).mean()
 
 
-def judged(name, figure):
-    short = pytest.mark.xfail(strict=True, reason=f"{name} falls short of what is wanted, and its card says so")
-    return pytest.param(name, figure, marks=[short] if name in SHORT else [])
-
-
-@pytest.mark.parametrize(("name", "figure"), [judged(name, figure) for name in SHIPPED for figure in MAIN[name]])
+@pytest.mark.parametrize(("name", "figure"), [(name, figure) for name in SHIPPED for figure in MAIN[name]])
 def test_a_card_says_what_is_wanted(name, figure):
     assert read_figures(PARTS / name)[figure].value >= MAIN[name][figure]
 

@@ -7,19 +7,20 @@ from torch import nn
 
 from anyany.faults import UserError
 from data_prep.parts import training
-from data_prep.parts.training import Training, draw_of, rate
+from data_prep.parts.training import Recipe, Training, draw_of, rate
 
 CPU = torch.device("cpu")
 
 
-class Lines:
+class Lines(Recipe):
     """Fits noisy lines with one layer; another layer is frozen. Remembers what its steps drew."""
 
     learning_rate = 0.05
 
-    def __init__(self, steps=7, identity="lines", name="toy/lines", stop_at=None, value=1.0, dropout=0.3):
+    def __init__(self, steps=7, identity="lines", name="toy/lines", stop_at=None, value=1.0, dropout=0.3, ends=None):
         torch.manual_seed(0)
         self.name, self.steps, self.identity, self.stop_at, self.value = name, steps, identity, stop_at, value
+        self.ends = ends
         self.module = nn.Sequential(nn.Linear(3, 4), nn.Dropout(dropout), nn.Linear(4, 1))
         self.module[0].weight.requires_grad_(False)
         self.drawn, self.modes = [], []
@@ -55,18 +56,20 @@ def same(one, other):
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
 
 
-@pytest.mark.parametrize("stops", [[1], [4], [6], [2, 3, 5]])
-def test_a_stopped_training_ends_as_one_that_was_not(tmp_path, stops):
-    whole = Lines()
+@pytest.mark.parametrize(
+    ("stops", "ends"), [([1], None), ([4], None), ([6], None), ([2, 3, 5], None), ([4], ()), ([2, 5], ("3.",))]
+)
+def test_a_stopped_training_ends_as_one_that_was_not(tmp_path, stops, ends):
+    whole = Lines(ends=ends)
     Training(whole, tmp_path / "whole", CPU).train()
     done = 0
     for stop in stops:
         torch.manual_seed(stop)  # what is drawn elsewhere decides nothing
         with pytest.raises(KeyboardInterrupt):
-            Training(Lines(stop_at=stop - done), tmp_path / "parts", CPU).train()
+            Training(Lines(stop_at=stop - done, ends=ends), tmp_path / "parts", CPU).train()
         assert state_of(tmp_path / "parts", whole)["step"] == stop
         done = stop
-    last = Lines()
+    last = Lines(ends=ends)
     Training(last, tmp_path / "parts", CPU).train()
     assert len(last.drawn) == 7 - stops[-1]
     one, other = (state_of(tmp_path / folder, whole) for folder in ("whole", "parts"))
