@@ -59,6 +59,7 @@ class Trains(Strict):
     parameters: str
     learning_rate: PositiveFloat
     from_step: NonNegativeInt = 0
+    weight_decay: NonNegativeFloat | None = None  # None is the optimizer's
 
 
 class LossWeights(Strict):

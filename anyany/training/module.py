@@ -23,7 +23,7 @@ from anyany.messages.collate import Batch
 from anyany.models.anyany import Term
 from anyany.seeds import seed_of
 from anyany.training.strategies import shard, without_sync
-from anyany.training.trainable import Trains, hold_back, parameter_groups, train_but_frozen
+from anyany.training.trainable import Trains, check_taken, hold_back, parameter_groups, train_but_frozen
 
 
 class TrainingModule(LightningModule):
@@ -64,6 +64,7 @@ class TrainingModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(self._groups())  # of the parameters as they are shared out
+        check_taken(optimizer)
         return {"optimizer": optimizer, "lr_scheduler": LambdaLR(optimizer, self.schedule)}
 
     def _groups(self) -> list[Any]:

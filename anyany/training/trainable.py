@@ -16,6 +16,7 @@ class Trains:
     parameters: str
     learning_rate: float
     from_step: int = 0
+    weight_decay: float | None = None  # None is the optimizer's
 
 
 def parameter_groups(model: nn.Module, trains: Mapping[str, Trains]) -> list[dict[str, Any]]:
@@ -40,9 +41,24 @@ def parameter_groups(model: nn.Module, trains: Mapping[str, Trains]) -> list[dic
             owners[name] = entry
         parameters = [named[name] for name in fits]
         groups.append({"params": parameters, "lr": rule.learning_rate, "name": entry, "from_step": rule.from_step})
+        if rule.weight_decay is not None:
+            groups[-1]["weight_decay"] = rule.weight_decay
     for name, parameter in named.items():
         parameter.requires_grad_(name in owners)
     return groups
+
+
+def check_taken(optimizer: Optimizer) -> None:
+    """
+    Raises:
+        ValueError: where a group has a weight decay and the optimizer knows none; torch would say nothing.
+    """
+    for group in optimizer.param_groups:
+        if "weight_decay" in group and "weight_decay" not in optimizer.defaults:
+            name, decay, kind = group["name"], group["weight_decay"], type(optimizer).__name__
+            raise ValueError(
+                f"stage.trains.{name}.weight_decay is {decay} and {kind} has none; make it null, or use optimizer=adamw"
+            )
 
 
 def hold_back(optimizer: Optimizer, step: int) -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from anyany.training.module import TrainingModule
-from anyany.training.trainable import Trains, counted, hold_back, parameter_groups, train_but_frozen
+from anyany.training.trainable import Trains, check_taken, counted, hold_back, parameter_groups, train_but_frozen
 
 
 class Model(nn.Module):
@@ -31,6 +31,28 @@ def test_groups_hold_what_the_patterns_fit_and_all_else_is_frozen():
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert trained == {"llm.added", *(f"projectors.{n}.{p}" for n in ("linear", "other") for p in ("weight", "bias"))}
     assert counted(model.parameters()) == (12 + 2 * 8 + 6 + 2, 2 * 8 + 2)
+
+
+def test_an_entry_decays_by_its_own_rate():
+    """Weights without a gradient shrink by learning rate times decay; another entry has the optimizer's decay."""
+    model = Model()
+    own = TRAINS | {"projectors": Trains("projectors.*", 0.1, weight_decay=3.0)}
+    optimizer = torch.optim.AdamW(parameter_groups(model, own), weight_decay=0.5)
+    check_taken(optimizer)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
+    optimizer.step()
+    factors = {"projectors": 1 - 0.1 * 3.0, "llm.added": 1 - 0.01 * 0.5}
+    for name, parameter in model.named_parameters():
+        factor = next((f for prefix, f in factors.items() if name.startswith(prefix)), 1.0)
+        torch.testing.assert_close(parameter.detach(), before[name] * factor)
+
+
+def test_a_decay_that_the_optimizer_does_not_know_is_refused():
+    groups = parameter_groups(Model(), {"tokens": Trains("llm.added", 0.01, weight_decay=0.1)})
+    with pytest.raises(ValueError, match=r"stage.trains.tokens.weight_decay is 0.1 and Rprop has none; make it null"):
+        check_taken(torch.optim.Rprop(groups))
 
 
 def test_a_pattern_that_fits_nothing_is_refused():
