@@ -57,7 +57,7 @@ class DiffusionRecipe(Recipe):
                 that tells values apart from the first steps on saves its denoiser waiting for them.
             blur: the length of what is added at random to each position of a caption's conditioning, so that one close
                 to it is as good.
-            ends: layers that AdamW trains, Muon the rest; None is AdamW for all.
+            ends: layers that Adam trains, Muon the rest; None is AdamW for all.
         """
         self.name, self.identity = name, f"{identity} on latents of {latents}"
         self.steps, self.batch, self.learning_rate = steps, batch, learning_rate

@@ -6,6 +6,7 @@ whole state.
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,11 +15,12 @@ import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from anyany.faults import UserError
 from anyany.files import whole
 from anyany.seeds import rng_of, seed_of
-from data_prep.parts.muon import BETAS, WEIGHT_DECAY, Muon
+from anyany.training.muon import Muon
 
 SAVE_EVERY_S = 60.0
 WARMUP = 0.03  # of the steps
@@ -79,11 +81,7 @@ class Training:
         self.module = recipe.module.to(device)
         named = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
         self.parameters = list(named.values())
-        self.optimizer: Muon | torch.optim.AdamW
-        if recipe.ends is not None:
-            self.optimizer = Muon(named, recipe.learning_rate, recipe.ends)
-        else:
-            self.optimizer = torch.optim.AdamW(self.parameters, recipe.learning_rate, BETAS, weight_decay=WEIGHT_DECAY)
+        self.optimizer = optimizer_of(named, recipe)
         self.average = [p.detach().clone() for p in self.parameters]
         self.step, self.seconds = 0, 0.0
 
@@ -180,6 +178,16 @@ class Training:
             parameter.data.copy_(value)
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
+
+
+def optimizer_of(named: Mapping[str, nn.Parameter], recipe: Recipe) -> Optimizer:
+    options: dict[str, Any] = {"lr": recipe.learning_rate, "betas": (0.9, 0.98), "weight_decay": 0.01}
+    if recipe.ends is None:
+        return torch.optim.AdamW(named.values(), **options)
+    groups: dict[str, list[nn.Parameter]] = {"between": [], "ends": []}
+    for name, parameter in named.items():
+        groups["ends" if any(end in name for end in recipe.ends) else "between"].append(parameter)
+    return Muon([{"name": name, "params": some} for name, some in groups.items()], by_adam=("ends",), **options)
 
 
 def rate(step: int, steps: int) -> float:

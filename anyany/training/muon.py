@@ -1,0 +1,96 @@
+"""Muon, for matrices, with Adam for all else (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon).
+
+Where gradients have a few strong directions, as those of a projector do, Adam learns these and little else. Muon steps
+along the momentum with all its singular values brought near one. The library's takes nothing but matrices; here
+the kernel of a convolution is one too, from all that it reads to its outputs.
+
+Shape letters: R rows, C columns, K the smaller of both.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.optim import Optimizer
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic that brings singular values of 0 to 1 near 1 soonest
+ITERATIONS = 5
+RMS = 0.2  # of a step at a learning rate of 1, as Adam's have (Liu et al. 2025, arXiv 2502.16982, section 2.2)
+
+
+class Muon(Optimizer):
+    """
+    Args:
+        betas: Adam's.
+        momentum: Muon's, as Nesterov has it.
+        weight_decay: of what Muon trains alone: scales of norms, biases and tokens are not to be small.
+        by_adam: names of groups whose matrices Adam trains too: rows of an embedding are vectors, one by one.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.95),
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        by_adam: Sequence[str] = (),
+    ):
+        super().__init__(params, {"lr": lr, "betas": betas, "momentum": momentum, "weight_decay": weight_decay})
+        self.by_adam = frozenset(by_adam)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    has_rows = parameter.ndim > 1 and parameter.shape[0] > 1
+                    is_matrix = has_rows and group.get("name") not in self.by_adam
+                    if is_matrix:
+                        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                    change = self._along_muon if is_matrix else self._along_adam
+                    parameter.sub_(change(parameter.grad, self.state[parameter], group), alpha=group["lr"])
+        return loss
+
+    def _along_muon(self, gradient_RC: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> Tensor:
+        momentum_RC = state.setdefault("momentum", torch.zeros_like(gradient_RC))
+        momentum_RC.lerp_(gradient_RC, 1 - group["momentum"])
+        ahead_RC = gradient_RC.lerp(momentum_RC, group["momentum"])
+        matrix_RC = ahead_RC.flatten(1)
+        return RMS * max(matrix_RC.shape) ** 0.5 * whole_then_shared(matrix_RC).view_as(ahead_RC)
+
+    def _along_adam(self, gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> Tensor:
+        """Adam's own (Kingma & Ba 2014, arXiv 1412.6980), there being no decay."""
+        steps = state.setdefault("steps", torch.zeros(()))
+        mean = state.setdefault("mean", torch.zeros_like(gradient))
+        square = state.setdefault("square", torch.zeros_like(gradient))
+        steps += 1
+        first, second = group["betas"]
+        mean.lerp_(gradient, 1 - first)
+        square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+        done = steps.item()
+        return (mean / (1 - first**done)) / ((square / (1 - second**done)).sqrt() + 1e-8)
+
+
+def whole_then_shared(matrix_RC: Tensor) -> Tensor:
+    """The orthogonal factor; of a matrix that is shared out over ranks each makes the whole and keeps its part."""
+    if not isinstance(matrix_RC, DTensor):
+        return orthogonal(matrix_RC)
+    whole_RC = orthogonal(matrix_RC.full_tensor())
+    return distribute_tensor(whole_RC, matrix_RC.device_mesh, matrix_RC.placements, src_data_rank=None)
+
+
+def orthogonal(matrix_RC: Tensor) -> Tensor:
+    """About U V^T of the matrix U S V^T: five Newton-Schulz steps leave singular values between 0.68 and 1.14."""
+    is_tall = matrix_RC.shape[0] > matrix_RC.shape[1]
+    wide_KC = matrix_RC.float().mT if is_tall else matrix_RC.float()
+    wide_KC = wide_KC / (wide_KC.norm() + 1e-7)
+    one, three, five = COEFFICIENTS
+    for _ in range(ITERATIONS):
+        square_KK = wide_KC @ wide_KC.mT
+        wide_KC = one * wide_KC + (three * square_KK + five * square_KK @ square_KK) @ wide_KC
+    return (wide_KC.mT if is_tall else wide_KC).to(matrix_RC.dtype)
