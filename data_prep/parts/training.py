@@ -19,8 +19,8 @@ from torch.optim import Optimizer
 
 from anyany.faults import UserError
 from anyany.files import whole
+from anyany.ops.muon import Muon
 from anyany.seeds import rng_of, seed_of
-from anyany.training.muon import Muon
 
 SAVE_EVERY_S = 60.0
 WARMUP = 0.03  # of the steps

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from anyany.training.muon import RMS, Muon, orthogonal
+from anyany.ops.muon import RMS, Muon, orthogonal
 
 
 def matrix(rows, columns, singular):
