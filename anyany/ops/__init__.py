@@ -1,1 +1,1 @@
-"""Pure tensor functions."""
+"""Pure tensor functions, and an optimizer that is little more."""

@@ -57,7 +57,9 @@ class Muon(Optimizer):
         return loss
 
     def _along_muon(self, gradient_RC: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> Tensor:
-        momentum_RC = state.setdefault("momentum", torch.zeros_like(gradient_RC))
+        if not state:
+            state["momentum"] = torch.zeros_like(gradient_RC)
+        momentum_RC = state["momentum"]
         momentum_RC.lerp_(gradient_RC, 1 - group["momentum"])
         ahead_RC = gradient_RC.lerp(momentum_RC, group["momentum"])
         matrix_RC = ahead_RC.flatten(1)
@@ -65,9 +67,13 @@ class Muon(Optimizer):
 
     def _along_adam(self, gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> Tensor:
         """Adam's own (Kingma & Ba 2014, arXiv 1412.6980), there being no decay."""
-        steps = state.setdefault("steps", torch.zeros(()))
-        mean = state.setdefault("mean", torch.zeros_like(gradient))
-        square = state.setdefault("square", torch.zeros_like(gradient))
+        if not state:
+            state |= {
+                "steps": torch.zeros(()),
+                "mean": torch.zeros_like(gradient),
+                "square": torch.zeros_like(gradient),
+            }
+        steps, mean, square = state["steps"], state["mean"], state["square"]
         steps += 1
         first, second = group["betas"]
         mean.lerp_(gradient, 1 - first)
