@@ -11,7 +11,7 @@ from anyany.seeds import seed_of
 
 BATCH = 50
 SHOWN_ITEMS = 12  # of each list, whose media are always drawn: a page shows them
-Worth = Callable[[Item, Reply], bool]  # whether a reply's media are to be drawn; can be pickled
+Worth = Callable[[Item, Reply], bool]  # whether a reply's further media are to be drawn; can be pickled
 Job = Callable[[Generator], Any]  # can be pickled
 Each = Callable[[Sequence[Job]], Iterable[Any]]  # what every job gives, in order
 
@@ -59,5 +59,4 @@ def answered(generator: Generator, items: Sequence[Item], worth: Worth, first: i
     values = [[opened(medium, generator.preprocess) for medium in media_of(item.messages, "user")] for item in items]
     seeds = [seed_of("evaluate", seed, first + index) for index in range(len(items))]
     replies = generator.said([item.messages for item in items], values, seeds)
-    pairs = enumerate(zip(items, replies, strict=True), start=first)
-    return generator.drawn(replies, seeds, [number < SHOWN_ITEMS or worth(*pair) for number, pair in pairs])
+    return generator.drawn(replies, seeds, lambda i, reply: first + i < SHOWN_ITEMS or worth(items[i], reply))

@@ -45,7 +45,7 @@ class Task:
     """Items that are asked together, and the figures that their replies give, under a dotted name.
 
     Args:
-        worth: which replies' media are drawn.
+        worth: which replies' media are drawn, asked before each modality.
     """
 
     name: str

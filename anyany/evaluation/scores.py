@@ -44,15 +44,15 @@ def read_medium(scene: Scene, media: Sequence[Wish | Media]) -> Scene | Unreadab
 
 def is_all_right(item: Item, reply: Reply) -> bool:
     """Whether the reply brings just what was asked for, in order, and both its text and its media are right."""
-    return may_be_right(item, reply) and all(
-        all(compare(scene, read_medium(scene, [medium])).values())
-        for scene, medium in zip(item.scenes, reply.media, strict=True)
-    )
+    return may_be_right(item, reply) and not any(isinstance(medium, Wish) for medium in reply.media)
 
 
 def may_be_right(item: Item, reply: Reply) -> bool:
-    """The same before its media are drawn: no drawing makes right what is said or asked for wrongly."""
-    return reply.modalities == item.modalities and (item.answer is None or is_right(reply.text, item.answer))
+    """The same before all its media are drawn: nothing that is said, asked for or drawn is wrong so far."""
+    if reply.modalities != item.modalities or (item.answer is not None and not is_right(reply.text, item.answer)):
+        return False
+    drawn = [(s, m) for s, m in zip(item.scenes, reply.media, strict=True) if isinstance(m, Media)]
+    return all(all(compare(scene, read_medium(scene, [medium])).values()) for scene, medium in drawn)
 
 
 def of_attributes(

@@ -77,6 +77,7 @@ class Stage(Strict):
     max_steps: PositiveInt | None
     max_epochs: PositiveInt | None
     learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat | None = None  # of the entries of `trains` that take it
     temperature: PositiveFloat = 1.0
     max_grad_norm: PositiveFloat | None
     loss_weights: LossWeights

@@ -1,6 +1,7 @@
 """Dialogues of one to four turns in which media come and go on both sides, by case."""
 
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,8 @@ def _turns() -> Iterator[tuple[str, Callable[[Draw], None]]]:
         yield f"text+{one} to text", _with(ask_about, one)
         for other in SCENES:
             yield f"text+{one} to text+{other}", _with(ask_depending, one, other)
+    for one, other in combinations(SCENES, 2):
+        yield f"text to text+{one}+{other}", _with(ask_for, one, other)
     yield "text+image to text+image+video", _with(ask_depending, "image", "image", "video")
     yield "text to text+image+video+audio", _with(ask_for, "image", "video", "audio")
     yield "text+image+audio to text", ask_whether_as_many

@@ -3,8 +3,8 @@
 Shape letters: N items, L positions and D width of a conditioning, S tokens of a reply or signals of a run.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -53,6 +53,9 @@ class Reply:
         return "".join(part.text for part in self.parts if isinstance(part, Text))
 
 
+Wanted = Callable[[int, Reply], bool]
+
+
 @dataclass(frozen=True)
 class Generator:
     """What answers: a model, the vocabulary that it is fed with, what is done to media before it, its decoders.
@@ -71,7 +74,7 @@ class Generator:
     ) -> list[Reply]:  # fmt: skip
         """A reply to each conversation, with all that it asks for; see ``said``."""
         replies = self.said(conversations, values, seeds, sampling)
-        return self.drawn(replies, seeds, [True] * len(replies))
+        return self.drawn(replies, seeds)
 
     @torch.no_grad()
     def said(
@@ -104,21 +107,27 @@ class Generator:
         return made_NLD
 
     @torch.no_grad()
-    def drawn(self, replies: Sequence[Reply], seeds: Sequence[int], wanted: Sequence[bool]) -> list[Reply]:
-        """The replies with media in place of wishes where they are wanted, all of a modality drawn together."""
-        parts = [list(reply.parts) for reply in replies]
+    def drawn(self, replies: Sequence[Reply], seeds: Sequence[int], is_wanted: Wanted | None = None) -> list[Reply]:
+        """The replies with media in place of wishes, all of a modality drawn together.
+
+        Args:
+            is_wanted: whether a reply, by its number and with what is drawn of it so far, is to be drawn further.
+        """
+        replies = list(replies)
         for modality, decoder in self.decoders.items():
             wishes = {
-                (r, p): part for r, row in enumerate(parts) for p, part in enumerate(row)
-                if wanted[r] and isinstance(part, Wish) and part.modality == modality
+                (r, p): part for r, reply in enumerate(replies) for p, part in enumerate(reply.parts)
+                if isinstance(part, Wish) and part.modality == modality and (is_wanted is None or is_wanted(r, reply))
             }  # fmt: skip
             if not wishes:
                 continue
             conditioning_NLD = self.conditioning(modality, list(wishes.values()))
             made = decoder.generate(conditioning_NLD, [seed_of("reply", seeds[r], p) for r, p in wishes])
             for ((r, p), wish), medium in zip(wishes.items(), made, strict=True):
-                parts[r][p] = Media(modality, tensor=medium.cpu(), caption=wish.caption)
-        return [Reply(tuple(row), reply.is_complete) for row, reply in zip(parts, replies, strict=True)]
+                parts = list(replies[r].parts)
+                parts[p] = Media(modality, tensor=medium.cpu(), caption=wish.caption)
+                replies[r] = replace(replies[r], parts=tuple(parts))
+        return replies
 
 
 def opened(medium: Media, preprocess: Mapping[str, Preprocess]) -> Tensor:

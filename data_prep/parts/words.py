@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anyany.messages.types import Media, Message, Text
+from anyany.messages.types import Media, Message, Text, media_of
 from anyany.microworld.captions import PITCHES as PITCH_WORDS
 from anyany.microworld.captions import SIZES as SIZE_WORDS
 from anyany.microworld.captions import TIMBRES as TIMBRE_WORDS
 from anyany.microworld.captions import caption, noun
+from anyany.microworld.instructions import WORDS
 from anyany.microworld.levels import LEVELS, sample_scene
 from anyany.microworld.scenes import COLORS, SHAPES, Scene
 from anyany.microworld.texts import KINDS
@@ -19,6 +20,7 @@ from anyany.seeds import rng_of
 from data_prep.parts.comparisons import comparison
 from data_prep.parts.pools import TRAINED_ON
 from data_prep.parts.quizzes import quiz
+from data_prep.parts.told import half_seen_dialogue, seen, told_dialogue
 
 DISGUISED = 0.5  # of the texts that speak of scenes
 AS_NOUN = 0.4  # how often a scene is told as it stands after "draw": later an LLM says it that way
@@ -44,14 +46,19 @@ class Mixture:
     kinds: Mapping[str, int]  # 1 for a kind that is not named
     comparisons: float
     quizzes: float = 0.0
+    dialogues: float = 0.0
+    half_seen: float = 0.0
+    seen: float = 0.0
 
     def __post_init__(self) -> None:
         assert self.kinds.keys() <= KINDS.keys(), self.kinds
 
 
-# Comparing is learned last, small talk at once.
+# Comparing is learned last, small talk at once; then how people ask for several things, turn by turn.
 READING = Mixture({"question": 4, "question_of_several": 3, "describe": 2, "order": 2}, comparisons=0.25)
 ASKING = Mixture({**READING.kinds, "sums": 3, "instructions": 3}, comparisons=0.15, quizzes=0.35)
+SEEING = Mixture(ASKING.kinds, comparisons=0.08, quizzes=0.12, dialogues=0.1, half_seen=0.25, seen=0.2)
+TALKING = Mixture(ASKING.kinds, comparisons=0.1, quizzes=0.2, dialogues=0.4)
 
 
 def text_sample(rng: np.random.Generator, mixture: Mixture = READING) -> list[Message]:
@@ -60,9 +67,16 @@ def text_sample(rng: np.random.Generator, mixture: Mixture = READING) -> list[Me
     Half of those that speak of scenes do so in disguise.
     """
     drawn = rng.random()
-    if drawn < mixture.quizzes:
-        return _half_disguised(quiz(LEVELS[pick(rng, TRAINED_ON)], rng), rng)
-    if drawn < mixture.quizzes + mixture.comparisons:
+    for share, draw in (
+        (mixture.quizzes, quiz),
+        (mixture.dialogues, told_dialogue),
+        (mixture.half_seen, half_seen_dialogue),
+        (mixture.seen, seen),
+    ):
+        if drawn < share:
+            return _half_disguised(draw(LEVELS[pick(rng, TRAINED_ON)], rng), rng)
+        drawn -= share
+    if drawn < mixture.comparisons:
         return comparison(rng, made_up_words(rng, 6))
     kind = KINDS[pick(rng, [name for name in KINDS for _ in range(mixture.kinds.get(name, 1))])]
     messages = kind.draw(LEVELS[pick(rng, TRAINED_ON)], rng, False).messages
@@ -79,7 +93,9 @@ def disguised(messages: list[Message], rng: np.random.Generator) -> list[Message
     An LLM that knows the microworld's words alone learns which of them stand together, and writes a seen pair in place
     of a novel one. Where any word may stand for a colour, it has to look.
     """
-    made_up = {forms: made_up_word(rng) for forms in VALUE_FORMS if chance(rng, 0.5)}
+    is_seen = any(True for _ in media_of(messages))
+    known = [WORDS[i] for i in rng.permutation(len(WORDS))]  # of a made-up word a blur leaves too little
+    made_up = {forms: known.pop() if is_seen else made_up_word(rng) for forms in VALUE_FORMS if chance(rng, 0.5)}
 
     def exchanged(found: re.Match) -> str:
         word = found[0].lower()
@@ -90,7 +106,9 @@ def disguised(messages: list[Message], rng: np.random.Generator) -> list[Message
         return found[0]
 
     def with_exchanged(part: Text | Media) -> Text | Media:
-        return replace(part, text=_VALUES.sub(exchanged, part.text)) if isinstance(part, Text) else part
+        if isinstance(part, Text):
+            return replace(part, text=_VALUES.sub(exchanged, part.text))
+        return replace(part, caption=_VALUES.sub(exchanged, part.caption or ""))
 
     return [replace(message, content=tuple(map(with_exchanged, message.content))) for message in messages]
 

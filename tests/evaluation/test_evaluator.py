@@ -9,7 +9,7 @@ from anyany.media.table import MEDIA, MediaSpec
 from anyany.messages.types import Media, Text, user
 from anyany.microworld.captions import caption
 from anyany.microworld.scenes import SCENES, from_json
-from anyany.models.generate import Reply
+from anyany.models.generate import Reply, Wish
 from anyany.seeds import rng_of, seed_of
 
 NUM = 3
@@ -41,8 +41,8 @@ class Answers:
         self.asked.append((len(conversations), list(seeds)))
         return [self.rule(self.by_messages[id(messages)]) for messages in conversations]
 
-    def drawn(self, replies, seeds, wanted):
-        self.wanted += wanted
+    def drawn(self, replies, seeds, is_wanted):
+        self.wanted += [is_wanted(index, reply) for index, reply in enumerate(replies)]
         return replies
 
 
@@ -141,7 +141,8 @@ def test_drawing_is_spared_where_it_decides_nothing(every, record_property):
         is_dialogue = task.name.removeprefix("control.").startswith("dialogues")
         for item in (item for item in task.items if item.targets):
             said = item.reply.content if item.reply else right(item).parts
-            assert task.worth(item, Reply(said))
+            undrawn = tuple(Wish(part.modality) if isinstance(part, Media) else part for part in said)
+            assert task.worth(item, Reply(undrawn))
             assert task.worth(item, Reply(())) == (not is_dialogue)
             number += 1
     record_property("found", f"{number} requests for media")

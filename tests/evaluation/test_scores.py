@@ -7,6 +7,7 @@ from anyany.evaluation.scores import (
     as_json,
     is_all_right,
     made,
+    may_be_right,
     of_attributes,
     of_dialogues,
     of_routing,
@@ -76,6 +77,24 @@ def test_a_medium_is_read_by_its_oracle():
 def test_all_is_right_where_text_media_and_order_are(reply, right):
     item = asked_for(RED, TONES, answer={"attribute": "yes or no", "value": "yes"})
     assert is_all_right(item, reply) is right
+
+
+@pytest.mark.parametrize(
+    ("reply", "may_be"),
+    [
+        (said("yes", Wish("image"), Wish("audio")), True),
+        (said("yes", medium(RED), Wish("audio")), True),
+        (said("yes", medium(RED), medium(TONES)), True),
+        (said("yes", medium(BLUE), Wish("audio")), False),
+        (said("yes", Wish("image"), medium(BLUE)), False),
+        (said("no", Wish("image"), Wish("audio")), False),
+        (said("yes", Wish("audio"), Wish("image")), False),
+        (said("yes", Wish("image")), False),
+    ],
+)
+def test_what_is_not_drawn_yet_may_be_right(reply, may_be):
+    item = asked_for(RED, TONES, answer={"attribute": "yes or no", "value": "yes"})
+    assert may_be_right(item, reply) is may_be
 
 
 def test_a_dialogue_is_right_where_every_turn_is():

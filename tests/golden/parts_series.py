@@ -40,7 +40,7 @@ def _llama(work: Path, name: str) -> Recipe:
     folder = PARTS / "llama"
     model = LlamaForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
     tokenizer_json = AutoTokenizer.from_pretrained(folder).backend_tokenizer.to_str()
-    return llama.TextRecipe(model, tokenizer_json, name, STEPS, rows=2)
+    return llama.recipe(model, tokenizer_json, name, STEPS, rows=2)
 
 
 def _imagebind(work: Path, name: str) -> Recipe:

@@ -40,7 +40,7 @@ def test_the_named_cases_are_there_and_every_pair_of_modalities(record_property)
     record_property("found", f"{len(CASES)} cases of dialogues, {len(DEPENDENT)} of which depend on media")
     assert set(NAMED) <= set(CASES)
     assert len(DEPENDENT) == 9 + 1
-    assert len(CASES) == 1 + 3 + 3 + 9 + 3 + 3
+    assert len(CASES) == 1 + 3 + 3 + 9 + 3 + 3 + 3
 
 
 @pytest.mark.parametrize(("level", "case"), EVERY)

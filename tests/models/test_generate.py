@@ -181,10 +181,22 @@ def test_what_is_not_wanted_stays_a_wish(parts):
     asked, decoders = [(user("a"),), (user("b"),)], {"image": Recording()}
     generator = scripted(parts, asked, [f"{run('image')}<|end|>"] * 2, decoders)
     said = generator.said(asked, [[], []], [10, 11])
-    some, both = (generator.drawn(said, [10, 11], wanted) for wanted in ([False, True], [True, True]))
+    some, both = (generator.drawn(said, [10, 11], wanted) for wanted in (lambda i, reply: i == 1, None))
     assert [type(reply.parts[0]) for reply in some] == [Wish, Media]
     assert torch.equal(some[1].parts[0].tensor, both[1].parts[0].tensor)
     assert len(decoders["image"].calls[0][0]) == 1
+
+
+def test_what_is_drawn_may_spare_the_rest(parts):
+    """Each is asked before a modality is drawn, with what is there by then: the sound is left where a picture is."""
+    asked, decoders = [(user("a"),), (user("b"),)], {"image": Recording(), "audio": Recording()}
+    texts = [f"{run('image')}{run('audio')}<|end|>", f"{run('audio')}<|end|>"]
+    generator = scripted(parts, asked, texts, decoders)
+    said = generator.said(asked, [[], []], [10, 11])
+    replies = generator.drawn(said, [10, 11], lambda i, reply: not any(isinstance(m, Media) for m in reply.media))
+    assert [[type(part) for part in reply.parts] for reply in replies] == [[Media, Wish], [Media]]
+    assert replies[0].parts[1] is said[0].parts[1]
+    assert [len(decoder.calls[0][1]) for decoder in decoders.values()] == [1, 1]
 
 
 def test_a_run_is_finished_once_begun(parts):

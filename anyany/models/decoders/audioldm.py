@@ -28,8 +28,15 @@ class AudioLDM(LatentDiffusion):
     modality = "audio"
     vocoder: Any
 
-    def __init__(self, folder: str | Path, num_steps: int = 12, guidance: float = 2.5, window: int = 1024):
-        super().__init__(folder, num_steps, guidance)
+    def __init__(
+        self,
+        folder: str | Path,
+        num_steps: int = 12,
+        guidance: float = 2.5,
+        guided_steps: int | None = None,
+        window: int = 1024,
+    ):
+        super().__init__(folder, num_steps, guidance, guided_steps)
         vocoder = self.vocoder.config
         self.window, self.hop, self.num_mels = window, prod(vocoder.upsample_rates), vocoder.model_in_dim
         self.rate_hz = self.sample_rate_hz = vocoder.sampling_rate

@@ -24,9 +24,15 @@ class ZeroScope(ClipConditioned):
     modality = "video"
 
     def __init__(
-        self, folder: str | Path, num_steps: int = 12, guidance: float = 3.0, num_frames: int = 8, rate_hz: float = 4.0
+        self,
+        folder: str | Path,
+        num_steps: int = 12,
+        guidance: float = 3.0,
+        guided_steps: int | None = None,
+        num_frames: int = 8,
+        rate_hz: float = 4.0,
     ):
-        super().__init__(folder, num_steps, guidance)
+        super().__init__(folder, num_steps, guidance, guided_steps)
         self.num_frames, self.rate_hz = num_frames, rate_hz
 
     @classmethod

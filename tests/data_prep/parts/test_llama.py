@@ -9,8 +9,9 @@ from anyany.messages.types import assistant, user
 from anyany.messages.vocabulary import Vocabulary
 from anyany.models.llms.tokenizers import byte_level
 from anyany.seeds import rng_of
-from data_prep.parts import llama
-from data_prep.parts.llama import END, PROMPT_WEIGHT, ROW_TOKENS, TEMPLATE, TextRecipe, replies
+from data_prep.parts import conversations, llama
+from data_prep.parts.conversations import PROMPT_WEIGHT, ROW_TOKENS, SHOWN_ROWS, TEMPLATE, ConversationRecipe
+from data_prep.parts.llama import END, recipe, replies
 from data_prep.parts.tokenizers import llm_tokenizer
 from data_prep.parts.training import Training, draw_of
 from data_prep.parts.words import captions, text_sample
@@ -42,18 +43,27 @@ def model(tokenizer_json) -> LlamaForCausalLM:
 
 
 @pytest.fixture
-def texts(model, tokenizer_json) -> TextRecipe:
-    return TextRecipe(model, tokenizer_json, "model", 5, rows=ROWS)
+def texts(model, tokenizer_json) -> ConversationRecipe:
+    return recipe(model, tokenizer_json, "model", 5, rows=ROWS)
+
+
+@pytest.fixture
+def seeing(model, tokenizer_json) -> ConversationRecipe:
+    return recipe(model, tokenizer_json, "seeing", 5, rows=ROWS)
 
 
 def rows_of(recipe, number):
     """Rows of ids, labels, positions and segments, and the samples that were drawn for each, the last one too many."""
     rows, drawn = [], []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(llama, "text_sample", lambda *given: drawn[-1].append(text_sample(*given)) or drawn[-1][-1])
+        patch.setattr(
+            conversations, "text_sample", lambda *given: drawn[-1].append(text_sample(*given)) or drawn[-1][-1]
+        )
         for index in range(number):
             drawn.append([])
-            rows.append(recipe._row(rng_of("rows", index)))
+            row, shown = recipe._row(rng_of("rows", index))
+            assert shown == [], "nothing is shown in texts"
+            rows.append(row)
     return list(zip(rows, drawn, strict=True))
 
 
@@ -119,7 +129,7 @@ def test_samples_of_a_row_do_not_meet(model, texts):
     other_T = ids_T.copy()
     other_T[segments_T == 0] = np.roll(other_T[segments_T == 0], 1)
     for changed in (ids_T, other_T):
-        texts._row = lambda rng, changed=changed: (changed, labels_T, positions_T, segments_T)
+        texts._row = lambda rng, changed=changed: ((changed, labels_T, positions_T, segments_T), [])
         model.zero_grad()
         texts.rows = 1
         hidden = []
@@ -131,6 +141,50 @@ def test_samples_of_a_row_do_not_meet(model, texts):
     same_T = torch.from_numpy(segments_T > 0)
     torch.testing.assert_close(hidden[0][0][same_T], before_TD[same_T])
     assert (hidden[0][0][~same_T][:5] - before_TD[~same_T][:5]).abs().max() > 1e-3
+
+
+def test_what_is_shown_stands_as_a_blur_of_its_own_description(seeing, model, monkeypatch, record_property):
+    """The mean of a text in place of its blur: at the slots of each medium that of its description, elsewhere words."""
+
+    def means(embeddings_NLD, lengths_N, uniform_NKL, *others):
+        texts = zip(embeddings_NLD, lengths_N.tolist(), strict=True)
+        return torch.stack([one[:length].mean(0).expand(uniform_NKL.shape[1], -1) for one, length in texts])
+
+    monkeypatch.setattr(conversations, "blurred", means)
+    embed, vocabulary, number = model.get_input_embeddings(), seeing.vocabulary, 0
+    placeholders = [vocabulary.token_id(row.placeholder) for row in vocabulary.rows.values()]
+    for index in range(4):
+        rows = [seeing._row(rng_of("seen", index, row)) for row in range(ROWS)]
+        input_ids_BT = torch.from_numpy(np.stack([ids_T for (ids_T, *_), _ in rows]))
+        embedded_BTD = seeing._embedded(input_ids_BT, [shown for _, shown in rows], draw_of("toy", 0, CPU))
+        for ids_T, embedded_TD, (_, shown) in zip(input_ids_BT, embedded_BTD, rows, strict=True):
+            is_shown_T = torch.isin(ids_T, torch.tensor(placeholders))
+            assert is_shown_T.sum() == SHOWN_ROWS * len(shown)
+            assert torch.equal(embedded_TD[~is_shown_T], embed(ids_T[~is_shown_T]))
+            seen_NKD = embedded_TD[is_shown_T].reshape(len(shown), SHOWN_ROWS, model.config.hidden_size)
+            for rows_KD, ids in zip(seen_NKD, shown, strict=True):
+                torch.testing.assert_close(rows_KD, embed(torch.tensor(ids)).mean(0).expand(SHOWN_ROWS, -1))
+                number += 1
+    record_property("found", f"{number} descriptions shown to a language model")
+    assert number > 10
+
+
+def test_what_is_shown_is_not_foretold(seeing, monkeypatch):
+    """As many tokens are predicted as there are words behind a sample's first token."""
+    predicted = []
+    keep = F.cross_entropy
+    monkeypatch.setattr(
+        F, "cross_entropy", lambda logits, ids, **more: predicted.append(ids) or keep(logits, ids, **more)
+    )
+    terms = seeing.loss(draw_of("toy", 0, CPU))
+    assert all(torch.isfinite(term) for term in terms.values())
+    rng, words = draw_of("toy", 0, CPU).rng, 0
+    for _ in range(ROWS):
+        (ids_T, _, positions_T, segments_T), _ = seeing._row(rng)
+        words += int(((ids_T < seeing.module.config.vocab_size) & (positions_T > 0) & (segments_T >= 0)).sum())
+    (ids_P,) = predicted
+    assert len(ids_P) == words
+    assert int(ids_P.max()) < seeing.module.config.vocab_size
 
 
 def test_a_few_steps_bring_the_loss_down(texts, tmp_path):

@@ -19,6 +19,7 @@ from anyany.models.decoders.zeroscope import ZeroScope
 from anyany.models.encoders.imagebind import ImageBind
 from anyany.seeds import rng_of
 from data_prep.parts import llama, zeroscope
+from data_prep.parts.conversations import ROW_TOKENS
 from data_prep.parts.pools import TRAINED_ON
 
 DECODERS = {
@@ -111,4 +112,4 @@ def test_the_llms_start_loads_as_a_causal_lm(tmp_path):
     assert len(vocabulary) == len(tokenizer)
     assert model.config.eos_token_id == tokenizer.eos_token_id == vocabulary.token_id(llama.END)
     assert model.config.pad_token_id == vocabulary.pad_id
-    assert json.loads((tmp_path / "config.json").read_text())["max_position_embeddings"] >= llama.ROW_TOKENS
+    assert json.loads((tmp_path / "config.json").read_text())["max_position_embeddings"] >= ROW_TOKENS

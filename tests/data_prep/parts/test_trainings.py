@@ -18,7 +18,7 @@ from data_prep.parts.job import Job
 STEPS = 2
 RECORDS = {"stable_diffusion": 500, "zeroscope": 100, "audioldm": 500}  # as many as scalings are measured on
 RECIPES = {
-    "llama": {"TextRecipe": {"rows": 2}},
+    "llama": {"recipe": {"rows": 2}},
     "imagebind": {"JointRecipe": {"batch": 2, "num_between": 4}},
     "stable_diffusion": {"autoencoder_recipe": {"batch": 2}, "denoiser_recipe": {"batch": 2}},
     "zeroscope": {"autoencoder_recipe": {"batch": 2}, "denoiser_recipe": {"batch": 2}},
@@ -30,7 +30,7 @@ RECIPES = {
     },
 }
 STATES = {
-    "llama": ["asking", "model"],
+    "llama": ["asking", "model", "seeing", "talking"],
     "imagebind": ["hearing", "model", "reading", "watching"],
     "stable_diffusion": ["unet", "vae"],
     "zeroscope": ["unet", "vae"],

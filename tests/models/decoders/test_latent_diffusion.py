@@ -169,6 +169,36 @@ def test_a_scheduler_of_flows_is_refused(folders, family, name, tmp_path):
         _ = family.kind(tmp_path / name, **family.options).scheduler
 
 
+def test_steps_that_are_not_guided_make_no_second_pass(name, loaded):
+    """Two items, four steps, of which the first ones are guided; none is as guidance of 1."""
+    passes = {}
+    for guided in (None, 3, 1, 0):
+        decoder, seen = loaded(guidance=3.0, num_steps=4, guided_steps=guided), []
+        decoder.unet.register_forward_pre_hook(lambda unet, args, into=seen: into.append(len(args[0])))
+        passes[guided] = seen, decoder.generate(decoder.condition(CAPTIONS[:2]), [1, 2])
+    sizes = {guided: found[0] for guided, found in passes.items()}
+    total = len(sizes[None])  # PNDM takes one step twice
+    assert total in (4, 5)
+    assert sizes == {
+        guided: [4] * first + [2] * (total - first) for guided, first in zip(sizes, (total, 3, 1, 0), strict=True)
+    }
+    alone = loaded(guidance=1.0, num_steps=4)
+    assert torch.equal(passes[0][1], alone.generate(alone.condition(CAPTIONS[:2]), [1, 2]))
+    assert not torch.equal(passes[None][1], passes[0][1])
+
+
+def test_more_guided_steps_than_there_are_is_an_error(name, loaded):
+    with pytest.raises(ValueError, match="guided_steps is 5; give 0 to num_steps, which is 4"):
+        loaded(num_steps=4, guided_steps=5)
+
+
+def test_the_number_of_guided_steps_is_part_of_a_decoders_identity(name, loaded):
+    """Not of its text encoder's: conditioning kept for captions stays good."""
+    plain, guided = loaded(num_steps=4), loaded(num_steps=4, guided_steps=2)
+    assert plain.digest() != guided.digest()
+    assert plain.digest(captions_only=True) == guided.digest(captions_only=True)
+
+
 def test_guidance_of_one_makes_no_second_pass(name, loaded):
     for guidance, sizes in ((0.5, {2}), (1.0, {2}), (3.0, {4})):
         decoder, seen = loaded(guidance=guidance), []

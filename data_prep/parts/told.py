@@ -1,0 +1,96 @@
+"""The microworld's dialogues in text alone: what would be shown is described, and replies end where media would follow.
+
+So an LLM knows how people ask for several things and take turns before any stage gives it eyes, as published ones do.
+"""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from anyany.data.recipes import READ_PROMPTS
+from anyany.messages.types import Media, Message, Part, Text, assistant, user
+from anyany.microworld.captions import caption, noun
+from anyany.microworld.clauses import MEDIA_NOUNS
+from anyany.microworld.dialogues import sample_dialogue
+from anyany.microworld.levels import Level, sample_scene
+from anyany.microworld.oracles.answers import is_right
+from anyany.microworld.questions import question
+from anyany.microworld.scenes import SCENES, Scene, to_json
+from anyany.microworld.texts import DESCRIBE, SHOWN
+from anyany.microworld.turns import AGREED, Dialogue
+from anyany.microworld.words import Exchange, chance, fill, pick, sentence, typed
+
+SEEN = 0.6
+_AGREED = tuple(opening.strip() for opening in AGREED if opening)
+
+
+def told_dialogue(level: Level, rng: np.random.Generator) -> list[Message]:
+    """A dialogue of any case, without a novel pair."""
+    return in_text(sample_dialogue(level, rng), rng)
+
+
+def half_seen_dialogue(level: Level, rng: np.random.Generator) -> list[Message]:
+    """The same, but of scenes of one thing some are shown: as media whose description the LLM is given blurred."""
+    return in_text(sample_dialogue(level, rng), rng, SEEN)
+
+
+def seen(level: Level, rng: np.random.Generator) -> list[Message]:
+    """One thing is shown, is to be described or is asked about, and asked about again."""
+    while True:
+        scene = sample_scene(pick(rng, list(SCENES)), level, rng)
+        if len(scene.things) == 1:
+            break
+    what = pick(rng, MEDIA_NOUNS[scene.modality])
+    prompts = (*DESCRIBE[scene.modality], *READ_PROMPTS)
+    turns = [Exchange(fill(pick(rng, prompts), what=what, noun=what), caption(scene, rng), {})]
+    turns = [question(scene, rng) for _ in range(int(rng.integers(3)))] if chance(rng, 0.5) else turns
+    turns += [question(scene, rng) for _ in range(int(rng.integers(1, 3)))]
+    first, *others = ([user(typed(turn.request, rng)), assistant(turn.reply)] for turn in turns)
+    first[0] = user(_shown(scene, rng), *first[0].content)
+    return [message for turn in (first, *others) for message in turn]
+
+
+def in_text(dialogue: Dialogue, rng: np.random.Generator, seen: float = 0.0) -> list[Message]:
+    """
+    Args:
+        seen: how often what shows one thing stays a medium, with its description.
+    """
+    return [_told(message, dialogue.scenes, rng, seen) for message in dialogue.messages]
+
+
+def is_told_right(reply: str, dialogue: Dialogue) -> bool:
+    """Whether a last reply gives its answer, or names, a sentence each, all that it would give, in order."""
+    last = len(dialogue.messages) - 1
+    given = [part for part in dialogue.messages[last].content if isinstance(part, Media)]
+    if not given:
+        return is_right(reply, dialogue.answers[last])
+    named = [one for one in re.split(r"(?<=[.!]) ", reply) if one not in _AGREED]
+    wanted = [{"scene": to_json(dialogue.scenes[part.member or ""])} for part in given]
+    return len(named) == len(wanted) and all(map(is_right, named, wanted))
+
+
+def _told(message: Message, scenes: Mapping[str, Scene], rng: np.random.Generator, seen: float) -> Message:
+    parts: list[Part] = []
+    for part in message.content:
+        if isinstance(part, Media) and message.role == "user":
+            scene = scenes[part.member or ""]
+            is_seen = len(scene.things) == 1 and seen > 0 and chance(rng, seen)
+            part = _shown(scene, rng) if is_seen else Text(_described(scene, rng))
+        if isinstance(part, Media) and message.role == "assistant":
+            continue
+        if parts and isinstance(parts[-1], Text) and isinstance(part, Text):
+            before = parts.pop().text  # type: ignore[union-attr]
+            part = Text(f"{before if before[-1] in '.!?' else before + '.'} {part.text}")
+        parts.append(part)
+    return Message(message.role, tuple(parts))
+
+
+def _shown(scene: Scene, rng: np.random.Generator) -> Media:
+    return Media(scene.modality, member="", caption=noun(scene, rng) if chance(rng, 0.5) else caption(scene, rng))
+
+
+def _described(scene: Scene, rng: np.random.Generator) -> str:
+    if chance(rng, 0.5):
+        return sentence(caption(scene, rng))
+    return sentence(fill(pick(rng, SHOWN), what=pick(rng, MEDIA_NOUNS[scene.modality]), text=noun(scene, rng)))
