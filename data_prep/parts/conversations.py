@@ -75,9 +75,7 @@ class ConversationRecipe(Recipe):
         if not ids:
             return embedded_BTD
         lengths_N = torch.tensor([len(one) for one in ids], device=draw.device)
-        embeddings_NLD = embed(
-            pad_sequence(ids, batch_first=True, padding_value=self.vocabulary.pad_id).to(draw.device)
-        )
+        embeddings_NLD = embed(pad_sequence(ids, batch_first=True, padding_value=self.vocabulary.pad_id))
         number, longest, width = embeddings_NLD.shape
         uniform_NKL, uniform_NK2 = (draw.uniform(number, SHOWN_ROWS, last) for last in (longest, 2))
         rows_NKD = blurred(embeddings_NLD, lengths_N, uniform_NKL, uniform_NK2, draw.normal(number, SHOWN_ROWS, width))

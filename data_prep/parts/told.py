@@ -21,7 +21,7 @@ from anyany.microworld.texts import DESCRIBE, SHOWN
 from anyany.microworld.turns import AGREED, Dialogue
 from anyany.microworld.words import Exchange, chance, fill, pick, sentence, typed
 
-SEEN = 0.6
+SEEN = 0.6  # of what shows one thing in half-seen dialogues
 _AGREED = tuple(opening.strip() for opening in AGREED if opening)
 
 

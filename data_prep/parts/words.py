@@ -54,11 +54,11 @@ class Mixture:
         assert self.kinds.keys() <= KINDS.keys(), self.kinds
 
 
-# Comparing is learned last, small talk at once; then how people ask for several things, turn by turn.
+# Comparing is learned last, small talk at once; then how people ask for several things, and to read what is no word.
 READING = Mixture({"question": 4, "question_of_several": 3, "describe": 2, "order": 2}, comparisons=0.25)
 ASKING = Mixture({**READING.kinds, "sums": 3, "instructions": 3}, comparisons=0.15, quizzes=0.35)
-SEEING = Mixture(ASKING.kinds, comparisons=0.08, quizzes=0.12, dialogues=0.1, half_seen=0.25, seen=0.2)
 TALKING = Mixture(ASKING.kinds, comparisons=0.1, quizzes=0.2, dialogues=0.4)
+SEEING = Mixture(ASKING.kinds, comparisons=0.08, quizzes=0.12, dialogues=0.1, half_seen=0.25, seen=0.2)
 
 
 def text_sample(rng: np.random.Generator, mixture: Mixture = READING) -> list[Message]:
@@ -93,8 +93,8 @@ def disguised(messages: list[Message], rng: np.random.Generator) -> list[Message
     An LLM that knows the microworld's words alone learns which of them stand together, and writes a seen pair in place
     of a novel one. Where any word may stand for a colour, it has to look.
     """
-    is_seen = any(True for _ in media_of(messages))
-    known = [WORDS[i] for i in rng.permutation(len(WORDS))]  # of a made-up word a blur leaves too little
+    is_seen = next(media_of(messages), None) is not None
+    known = [WORDS[i] for i in rng.permutation(len(WORDS))] if is_seen else []  # a blur leaves too little of others
     made_up = {forms: known.pop() if is_seen else made_up_word(rng) for forms in VALUE_FORMS if chance(rng, 0.5)}
 
     def exchanged(found: re.Match) -> str:

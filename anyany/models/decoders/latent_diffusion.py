@@ -90,8 +90,8 @@ class LatentDiffusion(Decoder):
 
     def digest(self, captions_only: bool = False) -> str:
         names = ("text_encoder", "tokenizer") if captions_only else (*self.networks(), "tokenizer", "scheduler")
-        some = () if self.guided_steps is None else (self.guided_steps,)
-        numbers = () if captions_only else (self.num_steps, self.guidance, *some)
+        guided = () if self.guided_steps is None else (self.guided_steps,)  # none leaves digests as they were
+        numbers = () if captions_only else (self.num_steps, self.guidance, *guided)
         return digest_of(*(digest_of_folder(_part(self.folder, name)) for name in names), *numbers).hex()
 
     @cached_property

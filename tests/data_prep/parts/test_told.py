@@ -60,7 +60,7 @@ def test_a_reply_names_all_that_it_would_give_in_order(reply, right):
 
 
 def test_dialogues_in_text_are_right_and_hold_no_novel_pair(record_property):
-    """Their own last replies; and without their last word they are not what was asked for."""
+    """Their own last replies are; one that gives something and is said twice is not what was asked for."""
     cases: Counter[str] = Counter()
     for level in TRAINED_ON:
         rng = rng_of("told", level)
