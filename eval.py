@@ -25,12 +25,12 @@ def main(cfg: DictConfig) -> None:
         if config["losses"] is not None:
             write_losses(last_stage(run), config["losses"])
         else:
-            write_scoreboard(run, config["number"], config["seed"], config["processes"])
+            write_scoreboard(run, config["number"], config["seed"], config["processes"], config["precision"])
     except UserError as error:
         sys.exit(str(error))
 
 
-def write_scoreboard(run: Path, number: int, seed: int, processes: int | None) -> None:
+def write_scoreboard(run: Path, number: int, seed: int, processes: int | None, precision: str) -> None:
     """Measures the run on the microworld; leaves figures and a page, and prints the figures.
 
     Raises:
@@ -39,7 +39,7 @@ def write_scoreboard(run: Path, number: int, seed: int, processes: int | None) -
     run = whole_run(run)
     from anyany.launch.evaluating import REPORT, SCOREBOARD, evaluate_run, show
 
-    show(evaluate_run(run, number, seed, processes))
+    show(evaluate_run(run, number, seed, processes, precision))
     log.info("%s, %s: open it in a browser", run / SCOREBOARD, run / REPORT)
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from anyany.evaluation.asking import here
+from anyany.evaluation.asking import Each, here
 from anyany.evaluation.evaluator import Answered, Asked, add_alignment, add_bounds, evaluate, figures_of, tasks
 from anyany.evaluation.forgetting import text_loss
 from anyany.evaluation.items import held_out_texts
@@ -31,12 +31,15 @@ SCOREBOARD, REPORT = "scoreboard.json", "report.html"
 MAIN = ("exact_match", "all_right", "ceiling", "floor")  # of what is also told by attribute
 
 
-def evaluate_run(run: Path, number: int, seed: int, processes: int | None = None) -> dict[str, Any]:
+def evaluate_run(
+    run: Path, number: int, seed: int, processes: int | None = None, precision: str = "fp32"
+) -> dict[str, Any]:
     """Measures what the run's last stage left; writes the scoreboard and the report into its folder.
 
     Args:
         number: of items for each figure.
         processes: that answer side by side; None is one a core, on a GPU one.
+        precision: of the decoders' products.
     """
     config = stored_config(last_stage(run))
     parts, model = untrained(config)
@@ -44,7 +47,10 @@ def evaluate_run(run: Path, number: int, seed: int, processes: int | None = None
     forgotten = {
         stage: text_loss(model.llm, parts.vocabulary, conversations) for stage in each_stage(run, parts, model)
     }
-    answered = _answered(run, config, parts, model, number, seed, processes or _processes(config))
+    asked = Asked(config["level"], number, seed=seed)
+    processes = processes or _processes(config)
+    one = nullcontext(here(answering(config, parts, model, precision))) if processes == 1 else None
+    answered = _answered(asked, one or side_by_side(run, processes, precision), config, parts)
     figures = figures_of(answered) | {"forgotten": forgotten, "cost": _costs(run)}
     write_whole(run / SCOREBOARD, json.dumps(as_json(figures), indent=1) + "\n")
     told = f"Level {config['level']}, {number} items a figure, seed {seed}, stages {', '.join(forgotten)}."
@@ -57,19 +63,17 @@ def _processes(config: Mapping[str, Any]) -> int:
 
 
 def _answered(
-    run: Path, config: Mapping[str, Any], parts: Assembled, model: AnyToAny, number: int, seed: int, processes: int
+    asked: Asked, answering_side: AbstractContextManager[Each], config: Mapping[str, Any], parts: Assembled
 ) -> list[Answered]:
-    asked = Asked(config["level"], number, seed=seed)
     every = list(tasks(asked, list(parts.preprocess), list(parts.decoders)))
     drawn = 2 * sum(len(task.items) for task in every if task.name.startswith("generation"))
-    one = nullcontext(here(answering(config, parts, model))) if processes == 1 else None
-    with one or side_by_side(run, processes) as each, Progress() as progress:
+    with answering_side as each, Progress() as progress:
         task = progress.add_task("asking", total=sum(len(task.items) for task in every) + drawn)
 
         def told(done: int) -> None:
             progress.advance(task, done)
 
-        answered = evaluate(each, every, seed, told)
+        answered = evaluate(each, every, asked.seed, told)
         add_alignment(answered, each)
         add_bounds(answered, each, Path(config["paths"]["cache"]) / "bounds", told)
     return answered

@@ -140,6 +140,7 @@ class Eval(Strict):
     run: str
     number: Annotated[int, Field(ge=2)]  # one alone has no interval
     processes: PositiveInt | None
+    precision: Literal["auto", "fp32", "bf16"]
     seed: NonNegativeInt
     losses: str | None
 

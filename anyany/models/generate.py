@@ -61,12 +61,16 @@ class Generator:
     """What answers: a model, the vocabulary that it is fed with, what is done to media before it, its decoders.
 
     A modality without a decoder is left a wish.
+
+    Args:
+        bf16: whether decoders round their matrix products to bfloat16.
     """
 
     model: AnyToAny
     vocabulary: Vocabulary
     preprocess: Mapping[str, Preprocess]
     decoders: Mapping[str, Decoder] = field(default_factory=dict)
+    bf16: bool = False
 
     def __call__(
         self, conversations: Sequence[Conversation], values: Sequence[Sequence[Tensor]], seeds: Sequence[int],
@@ -122,7 +126,8 @@ class Generator:
             if not wishes:
                 continue
             conditioning_NLD = self.conditioning(modality, list(wishes.values()))
-            made = decoder.generate(conditioning_NLD, [seed_of("reply", seeds[r], p) for r, p in wishes])
+            with torch.autocast(conditioning_NLD.device.type, torch.bfloat16, enabled=self.bf16):
+                made = decoder.generate(conditioning_NLD, [seed_of("reply", seeds[r], p) for r, p in wishes])
             for ((r, p), wish), medium in zip(wishes.items(), made, strict=True):
                 parts = list(replies[r].parts)
                 parts[p] = Media(modality, tensor=medium.cpu(), caption=wish.caption)

@@ -28,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     if args.threads:
         torch.set_num_threads(args.threads)
+    from anyany.models.precision import is_bf16  # heavy: --help answers without it
+
     bf16 = is_bf16(args.precision, args.device)
     job = Job(args.out, args.work, torch.device(args.device), args.workers, bf16)
     try:
@@ -60,15 +62,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0, help="of the CPU (as many as torch takes)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that fill pools")
     return parser.parse_args(arguments)
-
-
-def is_bf16(precision: str, device: str) -> bool:
-    """Whether to round products to bfloat16: asked for, or done by the processor itself."""
-    import torch
-
-    if precision == "auto":
-        return torch.cuda.is_bf16_supported() if device != "cpu" else torch.cpu._is_avx512_bf16_supported()
-    return precision == "bf16"
 
 
 def machine(device: str) -> str:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -185,6 +187,23 @@ def test_what_is_not_wanted_stays_a_wish(parts):
     assert [type(reply.parts[0]) for reply in some] == [Wish, Media]
     assert torch.equal(some[1].parts[0].tensor, both[1].parts[0].tensor)
     assert len(decoders["image"].calls[0][0]) == 1
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_decoders_alone_round_their_products(parts, bf16):
+    """1 + 2**-9 has more digits than bfloat16."""
+
+    class Multiplying(Recording):
+        def generate(self, conditioning_NLD, seeds):
+            self.product = torch.full((1, 1), 1 + 2**-9) @ torch.ones(1, 1)
+            return super().generate(conditioning_NLD, seeds)
+
+    decoder = Multiplying()
+    generator = replace(scripted(parts, [(user("a"),)], [f"{run('image')}<|end|>"], {"image": decoder}), bf16=bf16)
+    assert generator([(user("a"),)], [[]], [10])[0].modalities == ("image",)
+    assert decoder.product.dtype == (torch.bfloat16 if bf16 else torch.float32)
+    assert decoder.product.item() == (1 if bf16 else 1 + 2**-9)
+    assert decoder.calls[0][0].dtype == torch.float32
 
 
 def test_what_is_drawn_may_spare_the_rest(parts):

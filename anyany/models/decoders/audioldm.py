@@ -81,7 +81,7 @@ class AudioLDM(LatentDiffusion):
 
     def decode(self, latents: Tensor) -> Tensor:
         spectrograms = self.vae.decode(latents / self.vae.config.scaling_factor).sample  # [N, 1, T, M]
-        return self.vocoder(spectrograms.squeeze(1)).clamp(-1, 1)
+        return self.vocoder(spectrograms.squeeze(1)).float().clamp(-1, 1)
 
     def predict(self, noisy: Tensor, times_N: Tensor, conditioning_NLD: Tensor) -> Tensor:
         return self.unet(noisy, times_N, encoder_hidden_states=None, class_labels=conditioning_NLD.squeeze(1)).sample

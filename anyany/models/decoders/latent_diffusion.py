@@ -154,9 +154,11 @@ class LatentDiffusion(Decoder):
     def guided(self, noisy: Tensor, times_N: Tensor, conditioning_NLD: Tensor, empty_1LD: Tensor | None) -> Tensor:
         """What the denoiser predicts, away from what it predicts for an empty caption; without one, the plain one."""
         if empty_1LD is None:
-            return self.predict(noisy, times_N, conditioning_NLD)
+            return self.predict(noisy, times_N, conditioning_NLD).to(noisy.dtype)
         both_NLD = torch.cat([empty_1LD.expand_as(conditioning_NLD), conditioning_NLD])
-        empty, full = self.predict(torch.cat([noisy, noisy]), times_N.repeat(2), both_NLD).chunk(2)
+        # Where products are rounded, what is summed up over the steps is not.
+        both = self.predict(torch.cat([noisy, noisy]), times_N.repeat(2), both_NLD).to(noisy.dtype)
+        empty, full = both.chunk(2)
         return empty + self.guidance * (full - empty)
 
     @property
@@ -193,7 +195,7 @@ def _from_config(kind: Any, folder: Path) -> nn.Module:
 
 def to_uint8(pixels: Tensor) -> Tensor:
     """-1..1 to 0..255."""
-    return ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 def from_uint8(pixels: Tensor) -> Tensor:

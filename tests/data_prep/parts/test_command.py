@@ -75,8 +75,3 @@ def test_unknown_parts_are_refused(capsys):
     with pytest.raises(SystemExit):
         command.parse(["--part", "clap"])
     assert "invalid choice: 'clap'" in capsys.readouterr().err
-
-
-def test_precision_is_as_asked():
-    assert command.is_bf16("bf16", "cpu")
-    assert not command.is_bf16("fp32", "cpu")

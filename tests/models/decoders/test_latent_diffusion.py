@@ -63,6 +63,21 @@ def test_loading_brings_what_the_files_hold_frozen_and_in_eval_mode(name, folder
     assert {tensor.device.type for tensor in [*decoder.parameters(), *decoder.buffers()]} == {"cpu"}
 
 
+def test_what_it_makes_with_rounded_products_is_almost_the_same(name, loaded):
+    """And of the same type; what is summed up over the steps is not rounded."""
+    decoder = loaded()
+    conditioning_NLD = decoder.condition(CAPTIONS[:2])
+    plain = decoder.generate(conditioning_NLD, [0, 1])
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = decoder.generate(conditioning_NLD, [0, 1])
+        noisy = torch.randn(2, *decoder.latent_shape())
+        predicted = decoder.guided(noisy, torch.tensor([5, 5]), conditioning_NLD, decoder.condition([""]))
+    assert predicted.dtype == torch.float32
+    assert rounded.dtype == plain.dtype
+    away = (per_item(name, rounded) - per_item(name, plain)).abs()
+    assert 0 < away.mean() < 4
+
+
 def test_halves_are_widened(name, folders, family, tmp_path):
     family.kind.pipeline().from_pretrained(folders[name]).to(torch.float16).save_pretrained(tmp_path / "half")
     decoder = family.kind(tmp_path / "half", num_steps=2, **family.options)
