@@ -59,4 +59,10 @@ def answered(generator: Generator, items: Sequence[Item], worth: Worth, first: i
     values = [[opened(medium, generator.preprocess) for medium in media_of(item.messages, "user")] for item in items]
     seeds = [seed_of("evaluate", seed, first + index) for index in range(len(items))]
     replies = generator.said([item.messages for item in items], values, seeds)
-    return generator.drawn(replies, seeds, lambda i, reply: first + i < SHOWN_ITEMS or worth(items[i], reply))
+    # A dialogue that has failed in one turn's words is not drawn in the others.
+    failed = {item.group for item, reply in zip(items, replies, strict=True) if not worth(item, reply)}
+
+    def is_wanted(i: int, reply: Reply) -> bool:
+        return first + i < SHOWN_ITEMS or (items[i].group not in failed and worth(items[i], reply))
+
+    return generator.drawn(replies, seeds, is_wanted)

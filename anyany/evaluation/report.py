@@ -9,7 +9,7 @@ from anyany.evaluation.evaluator import EXACT_MATCH, Answered
 from anyany.evaluation.items import Item
 from anyany.evaluation.oracles import ALL_RIGHT
 from anyany.evaluation.page import page, shown, verdict
-from anyany.evaluation.scores import is_all_right, read_medium
+from anyany.evaluation.scores import is_all_right, names_another, read_medium
 from anyany.figures import Figure
 from anyany.media.table import MEDIA, MediaSpec
 from anyany.messages.types import Media, Part, Text
@@ -119,6 +119,8 @@ def _verdicts(item: Item, reply: Reply) -> str:
     if item.answer is not None:
         right = is_right(reply.text, item.answer)
         told.append(f"<span class='{'right' if right else 'wrong'}'>text {'right' if right else 'wrong'}</span>")
+    if names_another(item, reply):
+        told.append("<span class='wrong'>names something else</span>")
     if reply.modalities != item.modalities:
         came, asked = ("+".join(names) or "text" for names in (reply.modalities, item.modalities))
         told.append(f"<span class='wrong'>brings {came}, asked for {asked}</span>")

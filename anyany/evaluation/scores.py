@@ -1,5 +1,6 @@
 """Whether replies are right: functions of items and replies alone."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
@@ -51,8 +52,24 @@ def may_be_right(item: Item, reply: Reply) -> bool:
     """The same before all its media are drawn: nothing that is said, asked for or drawn is wrong so far."""
     if reply.modalities != item.modalities or (item.answer is not None and not is_right(reply.text, item.answer)):
         return False
+    if names_another(item, reply):
+        return False
     drawn = [(s, m) for s, m in zip(item.scenes, reply.media, strict=True) if isinstance(m, Media)]
     return all(all(compare(scene, read_medium(scene, [medium])).values()) for scene, medium in drawn)
+
+
+def names_another(item: Item, reply: Reply) -> bool:
+    """Whether a reply that names what it brings, a sentence each, names something else than it was to bring."""
+    sentences = [sentence for sentence in re.split(r"(?<=[.!?])\s*", reply.text) if sentence]
+    named = [one for one in sentences if any(_reads(one, scene) for scene in item.scenes)]
+    if len(named) != len(item.scenes):
+        return False
+    pairs = zip(item.scenes, named, strict=True)
+    return not all(all(compare(scene, read_caption(one, scene.modality)).values()) for scene, one in pairs)
+
+
+def _reads(sentence: str, scene: Scene) -> bool:
+    return not isinstance(read_caption(sentence, scene.modality), Unreadable)
 
 
 def of_attributes(

@@ -128,10 +128,17 @@ def test_each_item_has_a_seed_of_its_own_wherever_batches_end(monkeypatch):
 
 def test_what_cannot_be_right_is_not_drawn_but_for_what_a_page_shows(monkeypatch):
     monkeypatch.setattr(asking, "BATCH", 5)
-    items = [Item([user(str(index))]) for index in range(SHOWN_ITEMS + 8)]
+    items = [Item([user(str(index))], group=index) for index in range(SHOWN_ITEMS + 8)]
     answers = Answers(items, lambda item: Reply(item.messages[0].content))
     list(ask(here(answers), [(items, lambda item, reply: reply.text in ("3", "15", "18"))], 0))
     assert [n for n, wanted in enumerate(answers.wanted) if wanted] == [*range(SHOWN_ITEMS), 15, 18]
+
+
+def test_a_dialogue_that_failed_in_one_turn_is_not_drawn_in_the_others():
+    items = [Item([user(str(index))], group=index // 2) for index in range(SHOWN_ITEMS + 6)]
+    answers = Answers(items, lambda item: Reply(item.messages[0].content))
+    list(ask(here(answers), [(items, lambda item, reply: reply.text != "14")], 0))
+    assert [n for n, wanted in enumerate(answers.wanted) if not wanted] == [14, 15]
 
 
 def test_drawing_is_spared_where_it_decides_nothing(every, record_property):

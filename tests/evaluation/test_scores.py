@@ -8,6 +8,7 @@ from anyany.evaluation.scores import (
     is_all_right,
     made,
     may_be_right,
+    names_another,
     of_attributes,
     of_dialogues,
     of_routing,
@@ -95,6 +96,26 @@ def test_all_is_right_where_text_media_and_order_are(reply, right):
 def test_what_is_not_drawn_yet_may_be_right(reply, may_be):
     item = asked_for(RED, TONES, answer={"attribute": "yes or no", "value": "yes"})
     assert may_be_right(item, reply) is may_be
+
+
+@pytest.mark.parametrize(
+    ("text", "another"),
+    [
+        ("Sure! Here are two red circles.And here are two low tones.", False),
+        ("Here are two red circles. And here are two low tones.", False),
+        ("Here are two blue circles.And here are two low tones.", True),
+        ("Here are two red circles.And here are two high tones.", True),
+        ("Here are two low tones.And here are two red circles.", True),
+        ("Here you are.", False),
+        ("Here are two blue circles.", False),  # one sentence for two media: which one cannot be told
+        ("", False),
+    ],
+)
+def test_a_reply_may_name_another_thing_than_it_should_bring(text, another):
+    item, reply = asked_for(RED, TONES), said(text, Wish("image"), Wish("audio"))
+    assert names_another(item, reply) is another
+    assert may_be_right(item, reply) is not another
+    assert is_all_right(item, said(text, medium(RED), medium(TONES))) is not another
 
 
 def test_a_dialogue_is_right_where_every_turn_is():
