@@ -23,7 +23,6 @@ from anyany.launch.answering import side_by_side
 from anyany.launch.experiment import device_of
 from anyany.launch.running import answering, each_stage, untrained
 from anyany.launch.stored import last_stage, stored_config
-from anyany.models.anyany import AnyToAny
 from anyany.models.assemble import Assembled
 from anyany.runs import COST, stage_folders
 

@@ -90,6 +90,8 @@ def data_of(config: Config, parts: Assembled, split: str = "train", val_split: s
     store = ShardStore(Path(config["paths"]["cache"]) / "shards", round(data.pop("shard_cache_gb") * 2**30))
     sources = sources_of(config, split)
     val_sources = sources_of(config, val_split) if val_split else []
+    if data["num_workers"] is None:
+        data["num_workers"] = 0 if device_of(config) == "cpu" else 2
     encoded = data.pop("cache_features") and stage["reads"]
     caches = caches_of(Path(config["paths"]["cache"]), parts, [*sources, *val_sources], encoded, stage["writes"])
     # A window of every source stays open: fewer would reopen shards all the time.

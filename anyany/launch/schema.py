@@ -102,7 +102,7 @@ class Data(Strict):
     draws_per_epoch: PositiveInt | None
     block_samples: PositiveInt
     window_shards: PositiveInt
-    num_workers: NonNegativeInt
+    num_workers: NonNegativeInt | None
     max_fault_rate: Annotated[float, Field(ge=0, le=1)]
     shard_cache_gb: PositiveFloat
 

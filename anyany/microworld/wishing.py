@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from anyany.microworld.captions import noun
+from anyany.microworld.captions import caption, noun
+from anyany.microworld.clauses import MEDIA_NOUNS
 from anyany.microworld.levels import NOVEL_PAIRS, Level, novel_pairs, sample_scene
 from anyany.microworld.oracles.captions import text_novel_pairs
 from anyany.microworld.scenes import DIRECTIONS, Picture, Scene, Thing
@@ -18,11 +19,17 @@ NAMED = {
     "video": ("show {it}", "make a clip of {it}", "can you show me {it}?", "i want a video of {it}", "animate {it}"),
     "audio": ("play {it}", "make {it}", "let me hear {it}", "can you play {it}?", "please make the sound of {it}"),
 }
+QUOTED = 0.2  # of such requests
+_QUOTING = ("give me a {what} of this: {caption}", "make a {what} for: {caption}", "i would like a {what}: {caption}")
+_NOUNS = MEDIA_NOUNS | {"audio": ("recording", "sound")}
 _CAN_BE_KEPT = {"image": ("image", "video"), "video": ("image", "video"), "audio": ("audio",)}
 
 
 def named(scene: Scene, rng: np.random.Generator) -> str:
     """A request that says in full what it wants."""
+    if chance(rng, QUOTED):
+        what = pick(rng, _NOUNS[scene.modality])
+        return fill(pick(rng, _QUOTING), what=what, caption=caption(scene, rng))
     return fill(pick(rng, NAMED[scene.modality]), it=noun(scene, rng))
 
 

@@ -98,5 +98,6 @@ def orthogonal(matrix_RC: Tensor) -> Tensor:
     one, three, five = COEFFICIENTS
     for _ in range(ITERATIONS):
         square_KK = wide_KC @ wide_KC.mT
-        wide_KC = one * wide_KC + (three * square_KK + five * square_KK @ square_KK) @ wide_KC
+        gain_KK = torch.addmm(square_KK, square_KK, square_KK, beta=three, alpha=five)
+        wide_KC = torch.addmm(wide_KC, gain_KK, wide_KC, beta=one)
     return (wide_KC.mT if is_tall else wide_KC).to(matrix_RC.dtype)

@@ -190,6 +190,14 @@ def test_what_answers_takes_the_device_that_is_there(world, tmp_path, monkeypatc
     assert caplog.text.count("no GPU is here: the CPU is taken") == (not is_there)
 
 
+@pytest.mark.parametrize(("device", "asked", "number"), [("cpu", "null", 0), ("cuda", "null", 2), ("cpu", "3", 3)])
+def test_a_cpu_has_no_cores_left_for_workers(world, tmp_path, monkeypatch, device, asked, number):
+    monkeypatch.setattr("anyany.launch.experiment.device_of", lambda config: device)
+    chosen = config(world, tmp_path, f"data.num_workers={asked}")
+    assert data_of(chosen, assembled(chosen)).num_workers == number
+    assert list(schema_faults({key: node for key, node in chosen.items() if key != "parts"}, Train)) == []
+
+
 def test_every_split_and_source_of_the_configs_is_there(world, tmp_path, record_property):
     found = 0
     for stage in ("enc_align", "dec_align", "instruct"):
