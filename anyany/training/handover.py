@@ -18,9 +18,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Begun:
-    """What a stage took over: from which stage, the names that were put into the model, tensors to hand on."""
+    """What a stage took over: from which stage, the names that were put into the model, tensors to hand on.
+
+    Args:
+        digests: of the frozen parts as they were loaded: whoever exchanges a file later has not trained with it.
+    """
 
     stage: str
+    digests: Mapping[str, str]
     after: str | None = None
     names: frozenset[str] = frozenset()
     carried: Mapping[str, Tensor] = field(default_factory=dict)
@@ -35,17 +40,17 @@ def begin(stage: str, parts: Assembled, model: AnyToAny, folder: Path) -> Begun:
     Raises:
         UserError: where it does not fit.
     """
-    path = previous_delta(folder, stage)
+    path, digests = previous_delta(folder, stage), digests_of(parts)
     if path is None:
         if stage != STAGES[0]:
             log.warning("%s begins anew: no stage before it has left anything in %s", stage, folder.parent)
-        return Begun(stage)
+        return Begun(stage, digests)
     if skipped := [one for one in unended(folder, stage) if STAGES.index(one) > STAGES.index(path.name)]:
         log.warning("%s was begun and has not ended, so %s does without it", ", ".join(skipped), stage)
     delta = read_delta(path)
-    carried = apply_delta(model, delta, digests_of(parts), tokens_of(parts))
+    carried = apply_delta(model, delta, digests, tokens_of(parts))
     log.info("%s begins from %s (%d steps)", stage, path, delta.manifest.step)
-    return Begun(stage, delta.manifest.stage, frozenset(delta.tensors.keys() - carried.keys()), carried)
+    return Begun(stage, digests, delta.manifest.stage, frozenset(delta.tensors.keys() - carried.keys()), carried)
 
 
 def leave(begun: Begun, parts: Assembled, model: AnyToAny, folder: Path, is_first: bool = True) -> None:
@@ -58,7 +63,7 @@ def leave(begun: Begun, parts: Assembled, model: AnyToAny, folder: Path, is_firs
     assert checkpoint is not None, "a stage that has ended has left a checkpoint"
     path, step = delta_folder(folder, begun.stage), checkpoint_step(checkpoint)
     tensors = {**begun.carried, **changed}
-    write_delta(path, begun.stage, step, tensors, digests_of(parts), tokens_of(parts), begun.after)
+    write_delta(path, begun.stage, step, tensors, begun.digests, tokens_of(parts), begun.after)
     log.info("what was trained stands in %s", path)
 
 

@@ -320,6 +320,14 @@ def test_a_stage_takes_up_what_those_before_it_left(world, tmp_path, caplog):
     )
 
 
+def test_a_delta_names_its_parts_as_they_were_loaded(world, tmp_path, run, monkeypatch):
+    """A file that is exchanged while a stage trains has not been trained with."""
+    found = iter([{"llm": "loaded"}, {"llm": "exchanged"}])
+    monkeypatch.setattr("anyany.training.handover.digests_of", lambda parts: next(found))
+    train(config(world, tmp_path), run)
+    assert read_delta(run.parent / "deltas" / "enc_align").manifest.parts == {"llm": "loaded"}
+
+
 def test_a_delta_of_other_parts_is_refused(world, tmp_path):
     run = tmp_path / "default" / "one"
     for stage in ("enc_align", "instruct"):
