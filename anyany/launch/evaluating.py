@@ -21,7 +21,7 @@ from anyany.figures import Figure, from_json
 from anyany.files import write_whole
 from anyany.launch.answering import side_by_side
 from anyany.launch.experiment import device_of
-from anyany.launch.running import answering, each_stage, untrained
+from anyany.launch.running import UNTRAINED, answering, each_stage, untrained
 from anyany.launch.stored import last_stage, stored_config
 from anyany.models.assemble import Assembled
 from anyany.runs import COST, stage_folders
@@ -52,7 +52,8 @@ def evaluate_run(
     answered = _answered(asked, one or side_by_side(run, processes, precision), config, parts)
     figures = figures_of(answered) | {"forgotten": forgotten, "cost": _costs(run)}
     write_whole(run / SCOREBOARD, json.dumps(as_json(figures), indent=1) + "\n")
-    told = f"Level {config['level']}, {number} items a figure, seed {seed}, stages {', '.join(forgotten)}."
+    stages = ", ".join(name for name in forgotten if name != UNTRAINED) or "none"
+    told = f"Level {config['level']}, {number} items a figure, seed {seed}, stages: {stages}."
     write_whole(run / REPORT, report(f"{run.parent.name} / {run.name}", told, figures, answered))
     return figures
 

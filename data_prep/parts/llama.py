@@ -42,9 +42,10 @@ RECIPE = {
     "asking": "as before, but a third of the conversations are quizzes over one scene or several, mostly for yes or "
     "no, and sums and instructions come more often",
     "talking": "as before, by Muon, but of five conversations two are the microworld's dialogues of one to four turns, "
-    "what is shown in them described, and replies ending where media would follow",
+    "what is shown in them described, and what a reply would bring told in its place; sums come more often",
     "seeing": "as before, but of what is shown, where it is one thing, the description is mostly given as eight rows "
-    "that are mixtures of its words and noise, as a projector may make them; then questions on it",
+    "that are mixtures of its words and noise, as a projector may make them; then questions on it; and requests that "
+    "quote a caption",
 }
 END = TEMPLATES[TEMPLATE].after["assistant"]
 MAX_REPLY = 80  # tokens

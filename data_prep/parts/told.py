@@ -1,6 +1,8 @@
-"""The microworld's dialogues in text alone: what would be shown is described, and replies end where media would follow.
+"""The microworld's dialogues in text alone: what would be shown is described, and where a reply would bring a medium
+its modality and its caption stand.
 
-So an LLM knows how people ask for several things and take turns before any stage gives it eyes, as published ones do.
+So an LLM knows how people ask for several things and take turns, and where what they ask for has its place, before any
+stage gives it eyes and hands, as published ones do.
 """
 
 import re
@@ -8,7 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from anyany.data.recipes import READ_PROMPTS
+from anyany.data.recipes import READ_PROMPTS, make_media
+from anyany.data.records import Record
 from anyany.messages.types import Media, Message, Part, Text, assistant, user
 from anyany.microworld.captions import caption, noun
 from anyany.microworld.clauses import MEDIA_NOUNS
@@ -18,11 +21,13 @@ from anyany.microworld.oracles.answers import is_right
 from anyany.microworld.questions import question
 from anyany.microworld.scenes import SCENES, Scene, to_json
 from anyany.microworld.texts import DESCRIBE, SHOWN
-from anyany.microworld.turns import AGREED, Dialogue
+from anyany.microworld.turns import AGREED, EXTENSIONS, Dialogue
 from anyany.microworld.words import Exchange, chance, fill, pick, sentence, typed
 
 SEEN = 0.6  # of what shows one thing in half-seen dialogues
-_AGREED = tuple(opening.strip() for opening in AGREED if opening)
+_AGREED = re.compile("|".join(re.escape(opening) for opening in AGREED if opening))
+_BROUGHT = re.compile(f"({'|'.join(SCENES)}): ")
+_ALSO = "And "  # begins what stands behind a medium
 
 
 def told_dialogue(level: Level, rng: np.random.Generator) -> list[Message]:
@@ -60,14 +65,19 @@ def in_text(dialogue: Dialogue, rng: np.random.Generator, seen: float = 0.0) -> 
 
 
 def is_told_right(reply: str, dialogue: Dialogue) -> bool:
-    """Whether a last reply gives its answer, or names, a sentence each, all that it would give, in order."""
+    """Whether a last reply gives its answer; or names, a sentence each, and brings, in order, what it is to give."""
     last = len(dialogue.messages) - 1
     given = [part for part in dialogue.messages[last].content if isinstance(part, Media)]
     if not given:
         return is_right(reply, dialogue.answers[last])
-    named = [one for one in re.split(r"(?<=[.!]) ", reply) if one not in _AGREED]
+    said, *brought = _BROUGHT.split(_AGREED.sub("", reply))
+    modalities, captions = brought[::2], [one.partition(_ALSO)[0] for one in brought[1::2]]
+    named = [said, *(_ALSO + one.partition(_ALSO)[2] for one in brought[1::2] if _ALSO in one)]
+    named = [sentence for one in named for sentence in re.split(r"(?<=[.!]) ?", one) if sentence]
     wanted = [{"scene": to_json(dialogue.scenes[part.member or ""])} for part in given]
-    return len(named) == len(wanted) and all(map(is_right, named, wanted))
+    if modalities != [part.modality for part in given] or len(named) != len(given):
+        return False
+    return all(map(is_right, named, wanted)) and all(map(is_right, captions, wanted))
 
 
 def _told(message: Message, scenes: Mapping[str, Scene], rng: np.random.Generator, seen: float) -> Message:
@@ -78,12 +88,31 @@ def _told(message: Message, scenes: Mapping[str, Scene], rng: np.random.Generato
             is_seen = len(scene.things) == 1 and seen > 0 and chance(rng, seen)
             part = _shown(scene, rng) if is_seen else Text(_described(scene, rng))
         if isinstance(part, Media) and message.role == "assistant":
+            parts.append(_brought(part))
             continue
-        if parts and isinstance(parts[-1], Text) and isinstance(part, Text):
+        if message.role == "user" and parts and isinstance(parts[-1], Text) and isinstance(part, Text):
             before = parts.pop().text  # type: ignore[union-attr]
             part = Text(f"{before if before[-1] in '.!?' else before + '.'} {part.text}")
         parts.append(part)
     return Message(message.role, tuple(parts))
+
+
+def made(level: Level, rng: np.random.Generator) -> list[Message]:
+    """A request that gives the caption of what it wants, as ``dec_align`` has it."""
+    while True:
+        scene = sample_scene(pick(rng, list(SCENES)), level, rng)
+        if len(scene.things) == 1:
+            break
+    said = noun(scene, rng) if chance(rng, 0.3) else caption(scene, rng)
+    members = {"txt": said.encode(), EXTENSIONS[scene.modality]: b""}
+    record = Record("told", "", 0, str(rng.integers(2**32)), members, tuple(members))
+    request, reply = make_media(record, scene.modality)
+    asked = "".join(part.text for part in request.content if isinstance(part, Text))
+    return [user(typed(asked, rng)), assistant(*(_brought(p) if isinstance(p, Media) else p for p in reply.content))]
+
+
+def _brought(medium: Media) -> Text:
+    return Text(f"{medium.modality}: {medium.caption}")
 
 
 def _shown(scene: Scene, rng: np.random.Generator) -> Media:

@@ -20,7 +20,7 @@ from anyany.seeds import rng_of
 from data_prep.parts.comparisons import comparison
 from data_prep.parts.pools import TRAINED_ON
 from data_prep.parts.quizzes import quiz
-from data_prep.parts.told import half_seen_dialogue, seen, told_dialogue
+from data_prep.parts.told import half_seen_dialogue, made, seen, told_dialogue
 
 DISGUISED = 0.5  # of the texts that speak of scenes
 AS_NOUN = 0.4  # how often a scene is told as it stands after "draw": later an LLM says it that way
@@ -49,6 +49,7 @@ class Mixture:
     dialogues: float = 0.0
     half_seen: float = 0.0
     seen: float = 0.0
+    made: float = 0.0
 
     def __post_init__(self) -> None:
         assert self.kinds.keys() <= KINDS.keys(), self.kinds
@@ -57,8 +58,9 @@ class Mixture:
 # Comparing is learned last, small talk at once; then how people ask for several things, and to read what is no word.
 READING = Mixture({"question": 4, "question_of_several": 3, "describe": 2, "order": 2}, comparisons=0.25)
 ASKING = Mixture({**READING.kinds, "sums": 3, "instructions": 3}, comparisons=0.15, quizzes=0.35)
-TALKING = Mixture(ASKING.kinds, comparisons=0.1, quizzes=0.2, dialogues=0.4)
-SEEING = Mixture(ASKING.kinds, comparisons=0.08, quizzes=0.12, dialogues=0.1, half_seen=0.25, seen=0.2)
+_LATER = {**ASKING.kinds, "sums": 5, "sums_digits": 3}  # what else would suffer most
+TALKING = Mixture(_LATER, comparisons=0.1, quizzes=0.2, dialogues=0.4)
+SEEING = Mixture(_LATER, comparisons=0.05, quizzes=0.1, dialogues=0.1, half_seen=0.25, seen=0.2, made=0.12)
 
 
 def text_sample(rng: np.random.Generator, mixture: Mixture = READING) -> list[Message]:
@@ -72,6 +74,7 @@ def text_sample(rng: np.random.Generator, mixture: Mixture = READING) -> list[Me
         (mixture.dialogues, told_dialogue),
         (mixture.half_seen, half_seen_dialogue),
         (mixture.seen, seen),
+        (mixture.made, made),
     ):
         if drawn < share:
             return _half_disguised(draw(LEVELS[pick(rng, TRAINED_ON)], rng), rng)

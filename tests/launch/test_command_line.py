@@ -87,9 +87,9 @@ REFUSED_BY_EVAL = {
     "+losse=test": "losse: no such key or group; did you mean losses?",
     "rn=outputs/default/one": "rn: no such key or group; did you mean run?",
     # a group of train.py
-    "stage.max_steps=3": "stage: no such key or group; there is losses, number, processes, run, seed",
+    "stage.max_steps=3": "stage: no such key or group; there is losses, number, precision, processes, run, seed",
     "number.name=test": "number.name: number is 200 and has no keys",
-    "level=easy": "level: no such key or group; there is losses, number, processes, run, seed",
+    "level=easy": "level: no such key or group; there is losses, number, precision, processes, run, seed",
 }
 
 TAKEN = [

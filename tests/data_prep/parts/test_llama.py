@@ -153,7 +153,7 @@ def test_what_is_shown_stands_as_a_blur_of_its_own_description(seeing, model, mo
     monkeypatch.setattr(conversations, "blurred", means)
     embed, vocabulary, number = model.get_input_embeddings(), seeing.vocabulary, 0
     placeholders = [vocabulary.token_id(row.placeholder) for row in vocabulary.rows.values()]
-    for index in range(4):
+    for index in range(8):
         rows = [seeing._row(rng_of("seen", index, row)) for row in range(ROWS)]
         input_ids_BT = torch.from_numpy(np.stack([ids_T for (ids_T, *_), _ in rows]))
         embedded_BTD = seeing._embedded(input_ids_BT, [shown for _, shown in rows], draw_of("toy", 0, CPU))
