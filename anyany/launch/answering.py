@@ -16,10 +16,10 @@ from anyany.models.generate import Generator
 
 
 @contextmanager
-def side_by_side(run: Path, processes: int, precision: str) -> Iterator[Each]:
+def side_by_side(run: Path, processes: int, bf16: bool) -> Iterator[Each]:
     """Does jobs in processes of their own, as they come free; each reads the run from its folder."""
     threads = max(1, torch.get_num_threads() // processes)
-    with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (run, threads, precision)) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (run, threads, bf16)) as pool:
         try:
             yield lambda jobs: _done(pool, jobs)
         finally:
@@ -34,10 +34,10 @@ def _done(pool: ProcessPoolExecutor, jobs: Sequence[Job]) -> Iterator[Any]:
 _generator: Generator  # of such a process
 
 
-def _begin(run: Path, threads: int, precision: str) -> None:
+def _begin(run: Path, threads: int, bf16: bool) -> None:
     global _generator
     torch.set_num_threads(threads)
-    _generator = generator_of(run, precision)
+    _generator = generator_of(run, bf16)
 
 
 def _do(job: Job) -> bytes:

@@ -24,6 +24,7 @@ from anyany.launch.experiment import device_of
 from anyany.launch.running import UNTRAINED, answering, each_stage, untrained
 from anyany.launch.stored import last_stage, stored_config
 from anyany.models.assemble import Assembled
+from anyany.models.precision import is_bf16
 from anyany.runs import COST, stage_folders
 
 SCOREBOARD, REPORT = "scoreboard.json", "report.html"
@@ -38,7 +39,7 @@ def evaluate_run(
     Args:
         number: of items for each figure.
         processes: that answer side by side; None is one a core, on a GPU one.
-        precision: of the decoders' products.
+        precision: of the decoders' matrix products: "fp32", "bf16" or "auto".
     """
     config = stored_config(last_stage(run))
     parts, model = untrained(config)
@@ -47,13 +48,14 @@ def evaluate_run(
         stage: text_loss(model.llm, parts.vocabulary, conversations) for stage in each_stage(run, parts, model)
     }
     asked = Asked(config["level"], number, seed=seed)
-    processes = processes or _processes(config)
-    one = nullcontext(here(answering(config, parts, model, precision))) if processes == 1 else None
-    answered = _answered(asked, one or side_by_side(run, processes, precision), config, parts)
+    processes, bf16 = processes or _processes(config), is_bf16(precision, device_of(config))
+    one = nullcontext(here(answering(config, parts, model, bf16))) if processes == 1 else None
+    answered = _answered(asked, one or side_by_side(run, processes, bf16), config, parts)
     figures = figures_of(answered) | {"forgotten": forgotten, "cost": _costs(run)}
     write_whole(run / SCOREBOARD, json.dumps(as_json(figures), indent=1) + "\n")
     stages = ", ".join(name for name in forgotten if name != UNTRAINED) or "none"
     told = f"Level {config['level']}, {number} items a figure, seed {seed}, stages: {stages}."
+    told += " Decoders round their products to bfloat16." if bf16 else ""
     write_whole(run / REPORT, report(f"{run.parent.name} / {run.name}", told, figures, answered))
     return figures
 
@@ -63,11 +65,11 @@ def _processes(config: Mapping[str, Any]) -> int:
 
 
 def _answered(
-    asked: Asked, answering_side: AbstractContextManager[Each], config: Mapping[str, Any], parts: Assembled
+    asked: Asked, answerers: AbstractContextManager[Each], config: Mapping[str, Any], parts: Assembled
 ) -> list[Answered]:
     every = list(tasks(asked, list(parts.preprocess), list(parts.decoders)))
     drawn = 2 * sum(len(task.items) for task in every if task.name.startswith("generation"))
-    with answering_side as each, Progress() as progress:
+    with answerers as each, Progress() as progress:
         task = progress.add_task("asking", total=sum(len(task.items) for task in every) + drawn)
 
         def told(done: int) -> None:

@@ -11,7 +11,6 @@ from anyany.launch.stored import last_stage, stored_config, whole_run
 from anyany.models.anyany import AnyToAny
 from anyany.models.assemble import Assembled
 from anyany.models.generate import Generator
-from anyany.models.precision import is_bf16
 from anyany.runs import DELTAS, STAGES
 from anyany.training.fit import seed_everything
 from anyany.training.handover import digests_of, tokens_of
@@ -20,11 +19,11 @@ UNTRAINED = "before"
 log = logging.getLogger(__name__)
 
 
-def generator_of(run: Path, precision: str = "fp32") -> Generator:
+def generator_of(run: Path, bf16: bool = False) -> Generator:
     """What the run's stages made of its parts, with all its decoders.
 
     Args:
-        precision: of the decoders' products.
+        bf16: whether these round their matrix products.
 
     Raises:
         UserError: where the folder is not that of a run, or its deltas do not fit its parts.
@@ -35,7 +34,7 @@ def generator_of(run: Path, precision: str = "fp32") -> Generator:
     stages = list(each_stage(run, parts, model))
     if stages == [UNTRAINED]:
         log.warning("%s has no delta yet: its model answers as it was before training", run)
-    return answering(config, parts, model, precision)
+    return answering(config, parts, model, bf16)
 
 
 def untrained(config: Mapping[str, Any]) -> tuple[Assembled, AnyToAny]:
@@ -60,11 +59,10 @@ def each_stage(run: Path, parts: Assembled, model: AnyToAny) -> Iterator[str]:
             yield stage
 
 
-def answering(config: Mapping[str, Any], parts: Assembled, model: AnyToAny, precision: str = "fp32") -> Generator:
+def answering(config: Mapping[str, Any], parts: Assembled, model: AnyToAny, bf16: bool = False) -> Generator:
     """On the device that the config trains on."""
     device = device_of(config)
     for decoder in parts.decoders.values():
         decoder.load()
         decoder.to(device)
-    bf16 = is_bf16(precision, device)
     return Generator(model.to(device), parts.vocabulary, parts.preprocess, parts.decoders, bf16)

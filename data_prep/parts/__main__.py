@@ -23,13 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
     import torch
 
     from anyany.faults import UserError
+    from anyany.models.precision import is_bf16
     from data_prep.parts.cards import write_card
     from data_prep.parts.job import Job
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    from anyany.models.precision import is_bf16  # heavy: --help answers without it
-
     bf16 = is_bf16(args.precision, args.device)
     job = Job(args.out, args.work, torch.device(args.device), args.workers, bf16)
     try:

@@ -25,6 +25,7 @@ from anyany.microworld.turns import AGREED, EXTENSIONS, Dialogue
 from anyany.microworld.words import Exchange, chance, fill, pick, sentence, typed
 
 SEEN = 0.6  # of what shows one thing in half-seen dialogues
+QUOTED_AS_NOUN = 0.3  # the rest as captions
 _AGREED = re.compile("|".join(re.escape(opening) for opening in AGREED if opening))
 _BROUGHT = re.compile(f"({'|'.join(SCENES)}): ")
 _ALSO = "And "  # begins what stands behind a medium
@@ -42,10 +43,7 @@ def half_seen_dialogue(level: Level, rng: np.random.Generator) -> list[Message]:
 
 def seen(level: Level, rng: np.random.Generator) -> list[Message]:
     """One thing is shown, is to be described or is asked about, and asked about again."""
-    while True:
-        scene = sample_scene(pick(rng, list(SCENES)), level, rng)
-        if len(scene.things) == 1:
-            break
+    scene = _of_one_thing(level, rng)
     what = pick(rng, MEDIA_NOUNS[scene.modality])
     prompts = (*DESCRIBE[scene.modality], *READ_PROMPTS)
     turns = [Exchange(fill(pick(rng, prompts), what=what, noun=what), caption(scene, rng), {})]
@@ -54,6 +52,17 @@ def seen(level: Level, rng: np.random.Generator) -> list[Message]:
     first, *others = ([user(typed(turn.request, rng)), assistant(turn.reply)] for turn in turns)
     first[0] = user(_shown(scene, rng), *first[0].content)
     return [message for turn in (first, *others) for message in turn]
+
+
+def made(level: Level, rng: np.random.Generator) -> list[Message]:
+    """A request that gives the caption of what it wants, as ``dec_align`` has it."""
+    scene = _of_one_thing(level, rng)
+    said = noun(scene, rng) if chance(rng, QUOTED_AS_NOUN) else caption(scene, rng)
+    members = {"txt": said.encode(), EXTENSIONS[scene.modality]: b""}
+    record = Record("told", "", 0, str(rng.integers(2**32)), members, tuple(members))
+    request, reply = make_media(record, scene.modality)
+    asked = "".join(part.text for part in request.content if isinstance(part, Text))
+    return [user(typed(asked, rng)), assistant(*(_brought(p) if isinstance(p, Media) else p for p in reply.content))]
 
 
 def in_text(dialogue: Dialogue, rng: np.random.Generator, seen: float = 0.0) -> list[Message]:
@@ -97,18 +106,10 @@ def _told(message: Message, scenes: Mapping[str, Scene], rng: np.random.Generato
     return Message(message.role, tuple(parts))
 
 
-def made(level: Level, rng: np.random.Generator) -> list[Message]:
-    """A request that gives the caption of what it wants, as ``dec_align`` has it."""
-    while True:
-        scene = sample_scene(pick(rng, list(SCENES)), level, rng)
-        if len(scene.things) == 1:
-            break
-    said = noun(scene, rng) if chance(rng, 0.3) else caption(scene, rng)
-    members = {"txt": said.encode(), EXTENSIONS[scene.modality]: b""}
-    record = Record("told", "", 0, str(rng.integers(2**32)), members, tuple(members))
-    request, reply = make_media(record, scene.modality)
-    asked = "".join(part.text for part in request.content if isinstance(part, Text))
-    return [user(typed(asked, rng)), assistant(*(_brought(p) if isinstance(p, Media) else p for p in reply.content))]
+def _of_one_thing(level: Level, rng: np.random.Generator) -> Scene:
+    while len((scene := sample_scene(pick(rng, list(SCENES)), level, rng)).things) != 1:
+        pass
+    return scene
 
 
 def _brought(medium: Media) -> Text:

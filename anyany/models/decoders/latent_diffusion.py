@@ -157,8 +157,7 @@ class LatentDiffusion(Decoder):
             return self.predict(noisy, times_N, conditioning_NLD).to(noisy.dtype)
         both_NLD = torch.cat([empty_1LD.expand_as(conditioning_NLD), conditioning_NLD])
         # Where products are rounded, what is summed up over the steps is not.
-        both = self.predict(torch.cat([noisy, noisy]), times_N.repeat(2), both_NLD).to(noisy.dtype)
-        empty, full = both.chunk(2)
+        empty, full = self.predict(torch.cat([noisy, noisy]), times_N.repeat(2), both_NLD).to(noisy.dtype).chunk(2)
         return empty + self.guidance * (full - empty)
 
     @property
