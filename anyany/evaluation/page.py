@@ -30,7 +30,9 @@ figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; padding: 
 img { width: 100%; image-rendering: pixelated; border-radius: 4px; display: block; }
 audio { width: 100%; margin-top: .4rem; }
 figcaption b { display: block; color: light-dark(#1c2024, #e6e8eb); font-weight: 500; margin: .5rem 0 .2rem; }
-table { border-collapse: collapse; } th, td { padding: .3rem .9rem .3rem 0; text-align: left; font-weight: 400;
+nav { color: var(--dim); } nav a { color: inherit; white-space: nowrap; }
+table { border-collapse: collapse; display: block; overflow-x: auto; }
+th, td { padding: .3rem .9rem .3rem 0; text-align: left; font-weight: 400;
   border-bottom: 1px solid var(--line); vertical-align: top; } small { color: var(--dim); }
 .user, .assistant { border-radius: 8px; padding: .1rem .6rem .4rem; margin-bottom: .5rem; }
 .user { background: light-dark(#eef1f5, #22262c); } .user p, .assistant p { color: inherit; margin: .3rem 0; }

@@ -16,6 +16,8 @@ from anyany.messages.types import Media, Part, Text
 from anyany.microworld.oracles.answers import is_right
 from anyany.models.generate import Reply, Wish
 
+GALLERIES = ("dialogues", "generation", "understanding", "control")
+
 
 def report(title: str, told: str, figures: Mapping[str, Any], answered: Sequence[Answered]) -> str:
     """
@@ -23,8 +25,22 @@ def report(title: str, told: str, figures: Mapping[str, Any], answered: Sequence
         told: a sentence or two on what was evaluated.
         figures: as in the scoreboard, with a Figure at each end.
     """
-    sections = [f"<p>{html.escape(told)}</p>", *_figures(figures), *map(_gallery, answered)]
+    galleries = sorted((one for one in answered if one.figures is not None), key=_place)
+    sections = [f"<p>{html.escape(told)}</p>", _contents(galleries), *_figures(figures), *map(_gallery, galleries)]
     return page(title, "\n".join(sections))
+
+
+def _place(answered: Answered) -> int:
+    """Of its gallery: what dialogues brought comes first."""
+    return GALLERIES.index(answered.task.name.partition(".")[0])
+
+
+def _contents(galleries: Sequence[Answered]) -> str:
+    names = [html.escape(one.task.name) for one in galleries if not one.task.name.startswith("control")]
+    if not names:
+        return ""
+    links = [f"<a href='#{name}'>{name.replace('.', ': ', 1)}</a>" for name in names]
+    return f"<nav>What was asked and what came, the first {SHOWN_ITEMS} of each: {', '.join(links)}</nav>"
 
 
 def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
@@ -101,11 +117,10 @@ def _confusion(confusion: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def _gallery(answered: Answered) -> str:
-    if answered.figures is None:
-        return ""
     pairs = list(zip(answered.task.items, answered.replies, strict=True))[:SHOWN_ITEMS]
     made = "".join(f"<figure>{_exchange(item, reply)}</figure>" for item, reply in pairs)
-    return f"<h2>{html.escape(answered.task.name)}</h2><div class='made'>{made}</div>"
+    name = html.escape(answered.task.name)
+    return f"<h2 id='{name}'>{name}</h2><div class='made'>{made}</div>"
 
 
 def _exchange(item: Item, reply: Reply) -> str:

@@ -87,6 +87,7 @@ def data_of(config: Config, parts: Assembled, split: str = "train", val_split: s
     from anyany.training.features import caches_of
 
     data, stage = dict(config["data"]), config["stage"]
+    del data["root"]  # the sources name their shards by it
     store = ShardStore(Path(config["paths"]["cache"]) / "shards", round(data.pop("shard_cache_gb") * 2**30))
     sources = sources_of(config, split)
     val_sources = sources_of(config, val_split) if val_split else []

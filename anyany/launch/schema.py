@@ -60,6 +60,7 @@ class Trains(Strict):
     learning_rate: PositiveFloat
     from_step: NonNegativeInt = 0
     weight_decay: NonNegativeFloat | None = None  # None is the optimizer's
+    by_adam: bool = False
 
 
 class LossWeights(Strict):
@@ -94,6 +95,7 @@ class Source(Strict):
 
 
 class Data(Strict):
+    root: str
     global_batch: PositiveInt
     num_micro: PositiveInt
     max_tokens: PositiveInt

@@ -76,15 +76,15 @@ class Draw:
         self.dialogue.messages.append(assistant(*parts))
 
     def give(self, scenes: Sequence[Scene]) -> None:
-        """A reply that says what it gives, and then gives it."""
+        """A reply that says what it gives, and then gives it: what is said of a scene is the caption of its medium."""
         rng = self.rng
-        opening, parts = pick(rng, AGREED), []
-        for index, scene in enumerate(scenes):
-            what, it = pick(rng, MEDIA_NOUNS[scene.modality]), noun(scene, rng)
+        opening, parts, captions = pick(rng, AGREED), [], [noun(scene, rng) for scene in scenes]
+        for index, (scene, it) in enumerate(zip(scenes, captions, strict=True)):
+            what = pick(rng, MEDIA_NOUNS[scene.modality])
             template = pick(rng, GIVEN_ALSO if index else GIVEN)
             said = fill(template, it=it, what=what, **_agreeing(scene))
             parts.append(("" if index else opening) + sentence(said))
-        media = [self.dialogue.media(scene, caption(scene, rng)) for scene in scenes]
+        media = list(map(self.dialogue.media, scenes, captions))
         if chance(rng, 0.5):
             self.reply(" ".join(parts), *media)
         else:

@@ -7,7 +7,7 @@ the kernel of a convolution is one too, from all that it reads to its outputs.
 Shape letters: R rows, C columns, K the smaller of both.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -26,7 +26,8 @@ class Muon(Optimizer):
         betas: Adam's.
         momentum: Muon's, as Nesterov has it.
         weight_decay: of what Muon trains alone: scales of norms, biases and tokens are not to be small.
-        by_adam: names of groups whose matrices Adam trains too: rows of an embedding are vectors, one by one.
+
+    A group may hold ``by_adam``: whether Adam trains its matrices too. Rows of an embedding are vectors, one by one.
     """
 
     def __init__(
@@ -36,10 +37,9 @@ class Muon(Optimizer):
         betas: tuple[float, float] = (0.9, 0.95),
         momentum: float = 0.95,
         weight_decay: float = 0.0,
-        by_adam: Sequence[str] = (),
     ):
-        super().__init__(params, {"lr": lr, "betas": betas, "momentum": momentum, "weight_decay": weight_decay})
-        self.by_adam = frozenset(by_adam)
+        defaults = {"lr": lr, "betas": betas, "momentum": momentum, "weight_decay": weight_decay, "by_adam": False}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -49,7 +49,7 @@ class Muon(Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     has_rows = parameter.ndim > 1 and parameter.shape[0] > 1
-                    is_matrix = has_rows and group.get("name") not in self.by_adam
+                    is_matrix = has_rows and not group["by_adam"]
                     if is_matrix:
                         parameter.mul_(1 - group["lr"] * group["weight_decay"])
                     change = self._along_muon if is_matrix else self._along_adam

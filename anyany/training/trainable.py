@@ -17,6 +17,7 @@ class Trains:
     learning_rate: float
     from_step: int = 0
     weight_decay: float | None = None  # None is the optimizer's
+    by_adam: bool = False  # whether an optimizer that trains matrices its own way, Muon, leaves these to Adam
 
 
 def parameter_groups(model: nn.Module, trains: Mapping[str, Trains]) -> list[dict[str, Any]]:
@@ -41,6 +42,7 @@ def parameter_groups(model: nn.Module, trains: Mapping[str, Trains]) -> list[dic
             owners[name] = entry
         parameters = [named[name] for name in fits]
         groups.append({"params": parameters, "lr": rule.learning_rate, "name": entry, "from_step": rule.from_step})
+        groups[-1]["by_adam"] = rule.by_adam
         if rule.weight_decay is not None:
             groups[-1]["weight_decay"] = rule.weight_decay
     for name, parameter in named.items():

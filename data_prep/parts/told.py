@@ -1,5 +1,5 @@
 """The microworld's dialogues in text alone: what would be shown is described, and where a reply would bring a medium
-its modality and its caption stand.
+its modality and its caption stand, with a mark at the end of it.
 
 So an LLM knows how people ask for several things and take turns, and where what they ask for has its place, before any
 stage gives it eyes and hands, as published ones do.
@@ -28,7 +28,7 @@ SEEN = 0.6  # of what shows one thing in half-seen dialogues
 QUOTED_AS_NOUN = 0.3  # the rest as captions
 _AGREED = re.compile("|".join(re.escape(opening) for opening in AGREED if opening))
 _BROUGHT = re.compile(f"({'|'.join(SCENES)}): ")
-_ALSO = "And "  # begins what stands behind a medium
+CLOSED = ";"  # tells the end of what is brought, as a last signal does, from the end of a reply
 
 
 def told_dialogue(level: Level, rng: np.random.Generator) -> list[Message]:
@@ -80,13 +80,15 @@ def is_told_right(reply: str, dialogue: Dialogue) -> bool:
     if not given:
         return is_right(reply, dialogue.answers[last])
     said, *brought = _BROUGHT.split(_AGREED.sub("", reply))
-    modalities, captions = brought[::2], [one.partition(_ALSO)[0] for one in brought[1::2]]
-    named = [said, *(_ALSO + one.partition(_ALSO)[2] for one in brought[1::2] if _ALSO in one)]
-    named = [sentence for one in named for sentence in re.split(r"(?<=[.!]) ?", one) if sentence]
+    told = [one.partition(CLOSED) for one in brought[1::2]]
+    modalities, captions = brought[::2], [before for before, _, _ in told]
+    around = (said, *(behind for _, _, behind in told))
+    named = [sentence for one in around for sentence in re.split(r"(?<=[.!]) ?", one) if sentence]
     wanted = [{"scene": to_json(dialogue.scenes[part.member or ""])} for part in given]
     if modalities != [part.modality for part in given] or len(named) != len(given):
         return False
-    return all(map(is_right, named, wanted)) and all(map(is_right, captions, wanted))
+    is_whole = all(mark for _, mark, _ in told)
+    return is_whole and all(map(is_right, named, wanted)) and all(map(is_right, captions, wanted))
 
 
 def _told(message: Message, scenes: Mapping[str, Scene], rng: np.random.Generator, seen: float) -> Message:
@@ -113,7 +115,7 @@ def _of_one_thing(level: Level, rng: np.random.Generator) -> Scene:
 
 
 def _brought(medium: Media) -> Text:
-    return Text(f"{medium.modality}: {medium.caption}")
+    return Text(f"{medium.modality}: {medium.caption}{CLOSED}")
 
 
 def _shown(scene: Scene, rng: np.random.Generator) -> Media:

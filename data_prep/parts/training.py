@@ -187,7 +187,7 @@ def optimizer_of(named: Mapping[str, nn.Parameter], recipe: Recipe) -> Optimizer
     groups: dict[str, list[nn.Parameter]] = {"between": [], "ends": []}
     for name, parameter in named.items():
         groups["ends" if any(end in name for end in recipe.ends) else "between"].append(parameter)
-    return Muon([{"name": name, "params": some} for name, some in groups.items()], by_adam=("ends",), **options)
+    return Muon([{"params": some, "by_adam": name == "ends"} for name, some in groups.items()], **options)
 
 
 def rate(step: int, steps: int) -> float:

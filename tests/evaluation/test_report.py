@@ -66,7 +66,9 @@ def test_the_page_holds_every_figure_and_what_it_is_of(answered):
     assert "wrong color" in text
     assert "no decoder has made the image" in text
     assert "brings text, asked for audio" in text
-    assert text.count("<h2>text</h2>") == 0  # counts for routing alone
+    galleries = ["dialogues.one", "generation.image.test", "understanding.image.test", "control.dialogues.one"]
+    assert re.findall(r"<h2 id='(.*?)'>", text) == galleries  # text counts for routing alone
+    assert re.findall(r"<a href='#(.*?)'>", text) == galleries[:-1]
 
 
 def test_what_was_not_measured_is_said():

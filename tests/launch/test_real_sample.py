@@ -36,7 +36,7 @@ def data(tmp_path_factory) -> Path:
 
 
 def config(data: Path, outputs: Path, stage: str, *words: str) -> dict:
-    paths = [f"paths.data={data}", f"paths.outputs={outputs}", f"paths.cache={outputs}/cache"]
+    paths = [f"data.root={data}/real", f"paths.outputs={outputs}", f"paths.cache={outputs}/cache"]
     quiet = ["data.num_workers=0", "+trainer.enable_progress_bar=false"]
     return composed(["experiment=real_sample", "run=one", f"stage={stage}", *paths, *quiet, *words])
 

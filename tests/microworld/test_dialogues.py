@@ -69,7 +69,7 @@ def test_a_case_brings_and_gives_what_its_name_says(case):
 @pytest.mark.parametrize(("case", "number"), [("two turns", 2), ("three turns", 3), ("four turns", 4)])
 def test_dialogues_of_several_turns_have_media_and_mix_modalities(case, number):
     mixes = set()
-    for dialogue in draws("easy", case, 60):
+    for dialogue in draws("easy", case, 200):
         assert len(dialogue.messages) == 2 * number
         assert dialogue.scenes
         mixes.add(frozenset(scene.modality for scene in dialogue.scenes.values()))

@@ -50,12 +50,12 @@ def test_a_kernel_is_a_matrix_to_its_outputs():
     assert flat.abs().min() > 0
 
 
-def test_vectors_and_named_groups_are_trained_by_adam():
+def test_vectors_and_what_a_group_leaves_to_it_are_trained_by_adam():
     torch.manual_seed(0)
     mine = [nn.Parameter(torch.randn(1, 5, 2)), nn.Parameter(torch.randn(3, 4))]  # a single row is a vector
     theirs = [nn.Parameter(p.detach().clone()) for p in mine]
-    groups = [{"params": mine[:1], "name": "queries", "lr": 0.3}, {"params": mine[1:], "name": "tokens"}]
-    own = Muon(groups, lr=0.1, betas=(0.8, 0.9), weight_decay=0.2, by_adam=["tokens"])
+    groups = [{"params": mine[:1], "lr": 0.3}, {"params": mine[1:], "by_adam": True}]
+    own = Muon(groups, lr=0.1, betas=(0.8, 0.9), weight_decay=0.2)
     options = {"lr": 0.1, "betas": (0.8, 0.9)}  # without the decay, which is that of matrices
     library = torch.optim.Adam([{"params": theirs[:1], "lr": 0.3}, {"params": theirs[1:]}], **options)
     for _ in range(6):

@@ -40,24 +40,26 @@ def test_what_is_shown_is_described_and_what_is_given_is_told_in_its_place():
         described, _, asked = told.text.partition(". ")
         assert is_right(described, {"scene": to_json(RED)})
         assert asked == "Draw a blue square. Also draw this."
-        said = ("Sure! Here is a blue square.", "image: said", "And here is a red circle.", "image: said")
+        said = ("Sure! Here is a blue square.", "image: said;", "And here is a red circle.", "image: said;")
         assert reply.content == tuple(map(Text, said))
 
 
 @pytest.mark.parametrize(
     ("reply", "right"),
     [
-        ("Sure! Here is a blue square.image: a blue squareAnd here is a red circle.image: a red circle", True),
-        ("Sure! Here is a blue square. And here is a red circle.image: a blue squareimage: a red circle", True),
-        ("This is a square in blue.image: we see a blue squareAnd here is an image of it.image: a red circle", False),
-        ("Here is a blue square.image: a blue square", False),
+        ("Sure! Here is a blue square.image: a blue square;And here is a red circle.image: a red circle;", True),
+        ("Sure! Here is a blue square. And here is a red circle.image: a blue square;image: a red circle;", True),
+        ("This is a square in blue.image: we see a blue square;And here is an image of it.image: a red circle;", False),
+        ("Here is a blue square.image: a blue square;", False),
         ("Here is a blue square. And here is a red circle.", False),
-        ("Here is a blue square. And here is a red circle.image: a blue square", False),
-        ("Here is a blue square.image: a blue squareAnd here is a red circle.video: a red circle", False),
-        ("Here is a red circle.image: a red circleAnd here is a blue square.image: a blue square", False),
-        ("Here is a blue square.image: a blue squareAnd here is a blue circle.image: a red circle", False),
-        ("Here is a blue square.image: a blue squareAnd here is a red circle.image: a blue circle", False),
-        ("Here is a blue square.image: a blue squareimage: a red circle", False),
+        ("Here is a blue square. And here is a red circle.image: a blue square;", False),
+        ("Here is a blue square.image: a blue square;And here is a red circle.video: a red circle;", False),
+        ("Here is a red circle.image: a red circle;And here is a blue square.image: a blue square;", False),
+        ("Here is a blue square.image: a blue square;And here is a blue circle.image: a red circle;", False),
+        ("Here is a blue square.image: a blue square;And here is a red circle.image: a blue circle;", False),
+        ("Here is a blue square.image: a blue square;image: a red circle;", False),
+        ("Sure! Here is a blue square.image: a blue square;And here is a red circle.image: a red circle", False),
+        ("Sure! Here is a blue square.image: a blue square And here is a red circle.image: a red circle;", False),
         ("", False),
     ],
 )
@@ -114,6 +116,8 @@ def test_what_is_made_is_told_as_it_was_asked_for(record_property):
         for _ in range(NUM):
             request, reply = made(LEVELS[level], rng)
             modality, _, said = reply.content[-1].text.partition(": ")
+            assert said[-1] == ";"
+            said = said[:-1]
             assert len(read_caption(said, modality).things) == 1
             assert said.lower() in request.content[0].text.lower()
             assert not text_novel_pairs(said)
