@@ -36,11 +36,16 @@ def _place(answered: Answered) -> int:
 
 
 def _contents(galleries: Sequence[Answered]) -> str:
-    names = [html.escape(one.task.name) for one in galleries if not one.task.name.startswith("control")]
+    names = [one.task.name for one in galleries if not one.task.name.startswith("control")]
     if not names:
         return ""
-    links = [f"<a href='#{name}'>{name.replace('.', ': ', 1)}</a>" for name in names]
+    links = [f"<a href='#{_anchor(name)}'>{html.escape(name.replace('.', ': ', 1))}</a>" for name in names]
     return f"<nav>What was asked and what came, the first {SHOWN_ITEMS} of each: {', '.join(links)}</nav>"
+
+
+def _anchor(name: str) -> str:
+    """Without the spaces that an id may not hold."""
+    return html.escape(name.replace(" ", "-"))
 
 
 def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
@@ -119,8 +124,8 @@ def _confusion(confusion: Mapping[str, Mapping[str, int]]) -> str:
 def _gallery(answered: Answered) -> str:
     pairs = list(zip(answered.task.items, answered.replies, strict=True))[:SHOWN_ITEMS]
     made = "".join(f"<figure>{_exchange(item, reply)}</figure>" for item, reply in pairs)
-    name = html.escape(answered.task.name)
-    return f"<h2 id='{name}'>{name}</h2><div class='made'>{made}</div>"
+    name = answered.task.name
+    return f"<h2 id='{_anchor(name)}'>{html.escape(name)}</h2><div class='made'>{made}</div>"
 
 
 def _exchange(item: Item, reply: Reply) -> str:

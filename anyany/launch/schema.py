@@ -60,7 +60,7 @@ class Trains(Strict):
     learning_rate: PositiveFloat
     from_step: NonNegativeInt = 0
     weight_decay: NonNegativeFloat | None = None  # None is the optimizer's
-    by_adam: bool = False
+    by_adam: bool = False  # where Muon is the optimizer
 
 
 class LossWeights(Strict):

@@ -38,7 +38,7 @@ def answered():
             Task("generation.image.test", making, lambda i, r: of_attributes(read_made, i, r)),
             [Reply((medium(RED),)), Reply((Text("Here & there"), medium(BLUE))), Reply((Wish("image"),))],
         ),
-        (Task("dialogues.one", talking, of_dialogues), [Reply((medium(TONES),))]),
+        (Task("dialogues.one case", talking, of_dialogues), [Reply((medium(TONES),))]),
         (Task("control.dialogues.one", talking, of_dialogues), [Reply(())]),
         (Task("text", [Item([user("hm")], {"text": "ah"})], lambda i, r: None), [Reply((Text("ah"),))]),
     ]  # fmt: skip
@@ -66,7 +66,7 @@ def test_the_page_holds_every_figure_and_what_it_is_of(answered):
     assert "wrong color" in text
     assert "no decoder has made the image" in text
     assert "brings text, asked for audio" in text
-    galleries = ["dialogues.one", "generation.image.test", "understanding.image.test", "control.dialogues.one"]
+    galleries = ["dialogues.one-case", "generation.image.test", "understanding.image.test", "control.dialogues.one"]
     assert re.findall(r"<h2 id='(.*?)'>", text) == galleries  # text counts for routing alone
     assert re.findall(r"<a href='#(.*?)'>", text) == galleries[:-1]
 

@@ -27,6 +27,9 @@ def test_groups_hold_what_the_patterns_fit_and_all_else_is_frozen():
     projectors, tokens = parameter_groups(model, TRAINS)
     assert [id(p) for p in projectors["params"]] == [id(p) for p in model.projectors.parameters()]
     assert [id(p) for p in tokens["params"]] == [id(model.llm.added)]
+    assert not projectors["by_adam"]
+    (by_adam,) = parameter_groups(Model(), {"tokens": Trains("llm.added", 0.01, by_adam=True)})
+    assert by_adam["by_adam"]
     assert (projectors["lr"], tokens["lr"], projectors["from_step"], tokens["from_step"]) == (0.1, 0.01, 0, 2)
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert trained == {"llm.added", *(f"projectors.{n}.{p}" for n in ("linear", "other") for p in ("weight", "bias"))}
