@@ -31,7 +31,7 @@ test: lint ## lint, then every test but the slow ones
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
 test-slow: setup ## the slow tests: all kill points, all combinations
-	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow $(PYTEST_ARGS)
 
 lint: setup ## ruff (rules and format) and mypy
 	$(BIN)/ruff check .
@@ -61,7 +61,7 @@ clean: ## remove the environment, caches and the microworld; other data and outp
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 microworld: setup
-	$(BIN)/python -m data_prep.microworld # keeps the shards that are there
+	$(BIN)/python -m data_prep.microworld $(patsubst level=%,--level %,$(filter level=%,$(ARGS))) # keeps what is there
 
 # $(1): a command that lists packages. Wheels of torch for CUDA bring several GB of nvidia-* packages.
 define refuse_cuda

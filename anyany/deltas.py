@@ -62,12 +62,16 @@ def read_delta(folder: Path) -> Delta:
     Raises:
         UserError: where there is none, or tensors and manifest do not belong together.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if not (folder / MANIFEST).is_file():
         raise UserError(f"{folder} holds no {MANIFEST}; expected a delta that a stage of train.py wrote")
-    manifest = Manifest(**json.loads((folder / MANIFEST).read_text()))
-    tensors = load_file(folder / TENSORS)
+    try:
+        manifest = Manifest(**json.loads((folder / MANIFEST).read_text()))
+        tensors = load_file(folder / TENSORS)
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
+        raise UserError(f"{folder} cannot be read ({error}); train the stage anew") from error
     shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
     if shapes != manifest.shapes:
         apart = sorted(

@@ -1,11 +1,14 @@
 """Files and folders that appear whole or not at all."""
 
+import errno
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from anyany.faults import UserError
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -19,13 +22,28 @@ def beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
+def is_disk_full(error: Exception) -> bool:
+    """Torch and safetensors tell of it in their own errors, by the system's words."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write a file or a folder to; it is renamed if all went well, else removed."""
+    """A path beside ``path`` to write a file or a folder to; it is renamed if all went well, else removed.
+
+    Raises:
+        UserError: where the disk is full; what stood under the name stands.
+    """
     temporary = beside(path)
     try:
         yield temporary
         os.replace(temporary, path)
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        raise UserError(
+            f"{path} could not be written ({error}); make room, then give the same command again"
+        ) from error
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)

@@ -88,6 +88,19 @@ def test_a_folder_without_a_delta_is_told(tmp_path):
         read_delta(tmp_path / "none")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [(TENSORS, None), (TENSORS, b"half"), (MANIFEST, b'{"stage": '), (MANIFEST, b'{"stage": "instruct"}')],
+)
+def test_half_a_delta_is_told(tmp_path, name, content):
+    written(tmp_path / "d", {"llm.weight": torch.zeros(1)})
+    (tmp_path / "d" / name).unlink()
+    if content is not None:
+        (tmp_path / "d" / name).write_bytes(content)
+    with pytest.raises(UserError, match=r"d cannot be read \(.+\); train the stage anew"):
+        read_delta(tmp_path / "d")
+
+
 def test_tensors_of_another_delta_are_refused(tmp_path):
     written(tmp_path / "d", {"llm.weight": torch.zeros(1)})
     save_file({"llm.weight": torch.zeros(2), "llm.bias": torch.zeros(1)}, tmp_path / "d" / TENSORS)

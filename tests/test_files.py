@@ -1,7 +1,10 @@
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors import SafetensorError
 
+from anyany.faults import UserError
 from anyany.files import whole, write_whole
 from data_prep.parts.job import Job
 
@@ -23,6 +26,34 @@ def write_half(path, inside):
         half.parent.mkdir(exist_ok=True)
         half.write_text("half")
         raise KeyboardInterrupt
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="a file without room is a thing of Linux")
+@pytest.mark.parametrize("by", ["python", "safetensors", "torch"])
+def test_a_full_disk_is_told_and_what_stood_there_stands(tmp_path, by):
+    path = tmp_path / "a.txt"
+    path.write_text("one")
+    with pytest.raises(UserError, match=r"a\.txt could not be written .*No space left on device.*make room"):
+        write_to_a_full_disk(path, by)
+    assert path.read_text() == "one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def write_to_a_full_disk(path, by):
+    with whole(path) as temporary:
+        temporary.symlink_to("/dev/full")
+        if by == "python":
+            temporary.write_text("two" * 100_000)
+        elif by == "torch":
+            with open(temporary, "wb") as file:
+                torch.save(torch.zeros(100_000), file)
+        else:
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+def test_other_errors_stay_what_they_are(tmp_path):
+    with pytest.raises(FileNotFoundError), whole(tmp_path / "none" / "a.txt") as temporary:
+        temporary.write_text("two")
 
 
 def test_two_that_write_at_once_do_not_write_to_one_file(tmp_path):

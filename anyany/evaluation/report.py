@@ -55,13 +55,14 @@ def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
     yield "decoder asked through its own text encoder, the floor is what it makes of the mean conditioning.</p>"
     yield _table(_by_split(figures.get("generation", {}), (ALL_RIGHT, "ceiling", "floor")))
     yield from _alignment(figures.get("generation", {}))
-    yield "<h2>Dialogues</h2><p>Share in which every turn is right; in the control, with another item's media.</p>"
+    yield "<h2>Dialogues</h2><p>Share in which every turn is right, each behind the right replies to those before it;"
+    yield "in the control, with another item's media, which leaves chance.</p>"
     control = figures.get("control", {}).get("dialogues", {})
     rows = [
         (case, {"all turns right": f, "control": control.get(case)}) for case, f in figures.get("dialogues", {}).items()
     ]
     yield _table(rows)
-    yield "<h2>Control</h2><p>Understanding with another item's medium in place of each: at the level of chance.</p>"
+    yield "<h2>Control</h2><p>Understanding with another item's medium in place of each, which leaves chance.</p>"
     understanding = figures.get("control", {}).get("understanding", {})
     yield _table([(modality, {EXACT_MATCH: found[EXACT_MATCH]}) for modality, found in understanding.items()])
     yield f"<h2>Routing</h2><p>Right modalities in the right order: {figures['routing']['accuracy']}"
@@ -71,7 +72,8 @@ def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
         yield "<h2>Forgotten</h2><p>Loss a token on kinds of text that no stage trains on, in nats.</p>"
         yield _table([(stage, {"loss": figure}) for stage, figure in forgotten.items()])
     if cost := figures.get("cost"):
-        yield "<h2>Cost</h2>"
+        yield "<h2>Cost</h2><p>Parameters are those of what a stage loads: without decoders, and without encoders whose"
+        yield "features are kept.</p>"
         yield _table(
             [(stage, {name: f"{figure.value:,.0f}" for name, figure in c.items()}) for stage, c in cost.items()]
         )

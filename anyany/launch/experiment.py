@@ -1,16 +1,18 @@
 """From a checked config to the objects that it describes, and to what is done with them."""
 
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
 from anyany.data.records import RecordReader
 from anyany.data.store import ShardStore
 from anyany.launch.errors import ConfigError
+from anyany.launch.jobs import is_first_rank
 from anyany.launch.resuming import check_unchanged
 from anyany.launch.sources import sources_of
 from anyany.launch.stored import stored_config
@@ -19,7 +21,10 @@ from anyany.launch.telling import told
 from anyany.models.anyany import AnyToAny
 from anyany.models.assemble import Assembled, RowSpec, assemble
 from anyany.models.caption_table import CaptionTable
-from anyany.runs import CONFIG
+from anyany.runs import CONFIG, claimed
+
+if TYPE_CHECKING:
+    from anyany.training.handover import Begun
 
 Config = Mapping[str, Any]
 log = logging.getLogger(__name__)
@@ -140,6 +145,8 @@ def train(config: Config, run: Path) -> dict[str, float]:
         if config["stage"]["val_every"]:
             callbacks += showing(logger, parts, model, data, run)
     log.info("what is trained, and on what\n%s", told(model, parts, data.sources))
+    if data.num_steps == 0:
+        return _hand_on(begun, parts, model, run, config)
     return fit(
         module,
         data,
@@ -154,6 +161,18 @@ def train(config: Config, run: Path) -> dict[str, float]:
         at_start=lambda: _describe(run, logger, config, model),
         at_end=lambda is_first: leave(begun, parts, model, run, is_first),
     )
+
+
+def _hand_on(begun: "Begun", parts: Assembled, model: AnyToAny, run: Path, config: Config) -> dict[str, float]:
+    """A stage of no steps: its run can be evaluated as any other, and shows what training has to beat."""
+    from anyany.training.handover import leave
+
+    if is_first_rank(os.environ):
+        with claimed(run):
+            _describe(run, None, config, model)
+            leave(begun, parts, model, run)
+    log.info("no step was asked for; next: python eval.py run=%s", os.path.relpath(run.parent))
+    return {}
 
 
 def _describe(run: Path, logger: Any, config: Config, model: AnyToAny) -> None:

@@ -48,10 +48,12 @@ def run_all(root: Path, arguments: Sequence[str]) -> int:
         command = [str(root / "train.py"), *given, f"stage={stage}", *([RESUME] if begun else [])]
         if code := _run(command, environment):
             name = "" if any(argument.startswith("run=") for argument in given) else f" run={folder.name}"
-            words = f"{shlex.join(given)}{name} {ALL} {RESUME}".strip()
+            words = f"{shlex.join(given)}{name} {ALL}{f' {RESUME}' if stage_folders(folder) else ''}".strip()
             sys.stderr.write(f"{stage} did not end; go on with: python train.py {words}\n")
             return code
-    return _run([str(root / "eval.py"), f"run={folder}"], environment)
+    if code := _run([str(root / "eval.py"), f"run={folder}"], environment):
+        sys.stderr.write(f"the evaluation did not end; begin it anew with: python eval.py run={folder}\n")
+    return code
 
 
 def run_folder(arguments: Sequence[str], name: str, conf_dir: Path = CONF) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from anyany.deltas import apply_delta, read_delta, write_delta
+from anyany.faults import UserError
 from anyany.models.anyany import AnyToAny
 from anyany.models.assemble import Assembled
 from anyany.runs import STAGES, checkpoint_step, delta_folder, latest_checkpoint, previous_delta, unended
@@ -38,15 +39,18 @@ def begin(stage: str, parts: Assembled, model: AnyToAny, folder: Path) -> Begun:
         folder: of the stage.
 
     Raises:
-        UserError: where it does not fit.
+        UserError: where it does not fit, or a stage before this one was begun and has not ended.
     """
     path, digests = previous_delta(folder, stage), digests_of(parts)
+    if missing := unended(folder, stage):
+        raise UserError(
+            f"{stage} would do without what {', '.join(missing)} trains: it was begun in {folder.parent} and has not "
+            "ended. End it by its command with resume=true, delete its folder, or give another run=<name>"
+        )
     if path is None:
         if stage != STAGES[0]:
             log.warning("%s begins anew: no stage before it has left anything in %s", stage, folder.parent)
         return Begun(stage, digests)
-    if skipped := [one for one in unended(folder, stage) if STAGES.index(one) > STAGES.index(path.name)]:
-        log.warning("%s was begun and has not ended, so %s does without it", ", ".join(skipped), stage)
     delta = read_delta(path)
     carried = apply_delta(model, delta, digests, tokens_of(parts))
     log.info("%s begins from %s (%d steps)", stage, path, delta.manifest.step)
@@ -54,14 +58,17 @@ def begin(stage: str, parts: Assembled, model: AnyToAny, folder: Path) -> Begun:
 
 
 def leave(begun: Begun, parts: Assembled, model: AnyToAny, folder: Path, is_first: bool = True) -> None:
-    """Writes what this stage and those before it trained. Every rank takes part; the first one writes."""
-    named = {n: p for n, p in model.named_parameters() if p.requires_grad or n in begun.names}
+    """Writes what this stage and those before it trained. Every rank takes part; the first one writes.
+
+    A stage of no steps has no checkpoint, and hands on what it took up.
+    """
+    checkpoint = latest_checkpoint(folder)
+    step = checkpoint_step(checkpoint) if checkpoint else 0
+    named = {n: p for n, p in model.named_parameters() if n in begun.names or (step and p.requires_grad)}
     changed = {name: gathered(parameter.detach()) for name, parameter in named.items()}
     if not is_first:
         return
-    checkpoint = latest_checkpoint(folder)
-    assert checkpoint is not None, "a stage that has ended has left a checkpoint"
-    path, step = delta_folder(folder, begun.stage), checkpoint_step(checkpoint)
+    path = delta_folder(folder, begun.stage)
     tensors = {**begun.carried, **changed}
     write_delta(path, begun.stage, step, tensors, begun.digests, tokens_of(parts), begun.after)
     log.info("what was trained stands in %s", path)

@@ -68,7 +68,7 @@ REFUSED = {
     "+rows={vidoe:{encoder:null}}": "rows.vidoe: no such key; did you mean video?",
     # types and values
     "stage.max_steps=abc": "stage.max_steps: found 'abc'; give a valid integer",
-    "stage.max_steps=0": "stage.max_steps: found 0; give greater than 0",
+    "stage.max_steps=-1": "stage.max_steps: found -1; give greater than or equal to 0",
     "rows.video=null": "rows.video: found None; give a mapping",
     "level=esay": "level=esay: no such option; did you mean easy?",
     "objective=val/txt": "objective=val/txt: no such metric; did you mean val/text?",

@@ -5,12 +5,15 @@ import json
 import pytest
 
 from anyany.evaluation import evaluator
+from anyany.evaluation.evaluator import NAMED, TURNS
 from anyany.evaluation.scores import as_json
 from anyany.faults import UserError
+from anyany.launch.command_line import composed
 from anyany.launch.evaluating import REPORT, SCOREBOARD, evaluate_run, show
 from anyany.launch.experiment import train
 from anyany.launch.running import generator_of
 from anyany.microworld.scenes import SCENES
+from anyany.runs import STAGES
 from tests.launch.test_experiment import config, world  # noqa: F401
 
 PICTURES = ["rows.image.decoder=stable_diffusion", "rows.image.output_projector=transformer"]
@@ -61,6 +64,25 @@ def test_a_run_is_measured_and_its_scoreboard_and_report_are_left(trained, monke
     alone = evaluate_run(trained, 2, 0, processes=1)
     assert as_json(alone)["understanding"] == board["understanding"]
     assert as_json(alone)["generation"] == board["generation"]
+
+
+@pytest.mark.slow
+def test_the_model_that_ships_goes_through_all_stages_and_is_asked_everything(world, tmp_path):  # noqa: F811
+    run = tmp_path / "default" / "whole"
+    paths = [f"paths.data={world}", f"paths.outputs={tmp_path}", f"paths.cache={tmp_path}/cache", "run=whole"]
+    few = ["stage.max_steps=2", "stage.val_every=null", "data.num_workers=0", "+trainer.enable_progress_bar=false"]
+    for stage in STAGES:
+        train(composed([*paths, *few, f"stage={stage}"]), run / stage)
+    figures = evaluate_run(run, 2, 0, processes=1)
+    assert figures.keys() == {"understanding", "generation", "dialogues", "control", "routing", "forgotten", "cost"}
+    assert figures["understanding"].keys() == figures["generation"].keys() == set(SCENES)
+    assert list(figures["dialogues"]) == [*NAMED, *TURNS]
+    assert list(figures["forgotten"]) == ["before", *STAGES]
+    assert list(figures["cost"]) == list(STAGES)
+    for modality in SCENES:
+        assert all(figures["generation"][modality][split]["ceiling"].n == 2 for split in ("test", "test_novel"))
+    page = (run / REPORT).read_text()
+    assert all(f"data:{kind};" in page for kind in ("image/png", "image/webp", "audio/wav"))
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -48,6 +49,29 @@ def config(world: Path, outputs: Path, *overrides: str) -> dict:
 def run(tmp_path) -> Path:
     (tmp_path / "default" / "one" / "enc_align").mkdir(parents=True)
     return tmp_path / "default" / "one" / "enc_align"
+
+
+def test_a_run_without_a_step_hands_on_what_it_took_up(world, tmp_path, run):
+    """So it can be evaluated: untrained from the first, or as the stages before it left it."""
+    train(config(world, tmp_path, "stage=enc_align", "stage.max_steps=0"), run)
+    assert (run / CONFIG).is_file()
+    assert latest_checkpoint(run) is None
+    delta = read_delta(run.parent / "deltas" / "enc_align")
+    assert (delta.manifest.step, delta.tensors) == (0, {})
+    shutil.rmtree(run.parent)
+    train(config(world, tmp_path, "stage=enc_align", "stage.max_steps=2"), run)
+    train(config(world, tmp_path, "stage=dec_align", "stage.max_steps=0"), run.parent / "dec_align")
+    trained, handed_on = (read_delta(run.parent / "deltas" / stage) for stage in ("enc_align", "dec_align"))
+    assert (handed_on.manifest.after, handed_on.manifest.step) == ("enc_align", 0)
+    assert trained.tensors.keys() == handed_on.tensors.keys()
+    assert all(torch.equal(tensor, handed_on.tensors[name]) for name, tensor in trained.tensors.items())
+
+
+def test_a_stage_that_was_begun_and_left_nothing_stands_in_the_way_of_the_next(world, tmp_path, run):
+    (run / CONFIG).touch()
+    with pytest.raises(UserError, match=r"do without what enc_align trains: .*has not ended.*resume=true"):
+        train(config(world, tmp_path, "stage=instruct"), run.parent / "instruct")
+    assert not (run.parent / "instruct" / CONFIG).exists()
 
 
 @pytest.mark.parametrize("stage", ["enc_align", "dec_align", "instruct"])

@@ -10,6 +10,7 @@ import torch
 from anyany.launch.command_line import CONF
 from anyany.launch.experiment import assembled, data_of, train
 from anyany.messages.types import Media, Text, assistant, user
+from anyany.microworld.scenes import SCENES
 from anyany.models.generate import Reply
 from anyany.training import showing
 from anyany.training.showing import COLUMNS, NUMBER, Request, Showing, first_requests
@@ -83,18 +84,30 @@ def test_a_record_that_cannot_be_read_is_left_out_of_what_is_shown(world, tmp_pa
     assert "not among what is shown: picture of 10 bytes" in caplog.text
 
 
-def test_a_picture_of_a_reply_is_shown_with_what_was_asked(tmp_path, monkeypatch):
+MADE = {
+    "image": (torch.zeros(3, 8, 8, dtype=torch.uint8), None),
+    "video": (torch.zeros(8, 3, 32, 32, dtype=torch.uint8), 8.0),
+    "audio": (torch.zeros(16_000), 16_000.0),
+}
+
+
+@pytest.mark.parametrize("modality", SCENES)
+def test_what_a_reply_brings_is_shown_with_what_was_asked(tmp_path, modality):
     sent = []
-    picture = torch.zeros(3, 8, 8, dtype=torch.uint8)
-    replies = [Reply((Text("no"),)), Reply((Media("image", tensor=picture, caption="a red ring"),))]
-    generator = SimpleNamespace(decoders={"image": SimpleNamespace(rate_hz=None)})
+    tensor, rate_hz = MADE[modality]
+    replies = [Reply((Text("no"),)), Reply((Media(modality, tensor=tensor, caption="a red ring"),))]
+    generator = SimpleNamespace(decoders={modality: SimpleNamespace(rate_hz=rate_hz)})
     requests = [Request(f"world/{n}", [user(f"draw {n}")], assistant("here")) for n in range(2)]
     logger = SimpleNamespace(log_table=lambda *a, **more: sent.append(more), log_metrics=lambda *a: sent.append(a))
     Showing(generator, requests, tmp_path)._log(logger, replies, 7)
     assert sent[0]["data"] == [
         ["world/0", "draw 0", "here", "no"],
-        ["world/1", "draw 1", "here", "[image: a red ring]"],
+        ["world/1", "draw 1", "here", f"[{modality}: a red ring]"],
     ]
     (media, step) = sent[1]
-    assert (step, list(media), media["val/image"][0]._caption) == (7, ["val/image"], "draw 1")
-    assert (tmp_path / "step=7" / "1-image.png").is_file()
+    assert (step, list(media)) == (7, [f"val/{modality}"])
+    (shown,) = media[f"val/{modality}"]
+    assert type(shown).__name__.lower() == modality
+    assert shown._caption == "draw 1"
+    (file,) = (tmp_path / "step=7").iterdir()
+    assert file.stem == f"1-{modality}"

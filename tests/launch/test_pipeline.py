@@ -60,14 +60,37 @@ def test_stages_run_in_order_into_one_run_and_are_evaluated(calls, tmp_path):
     assert RUN_NAME not in os.environ
 
 
-def test_what_fails_ends_it_and_tells_how_to_go_on(calls, capsys):
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_fails_ends_it_and_tells_how_to_go_on(calls, capsys, tmp_path, begun):
+    """The words that it tells go on: what was begun is resumed, what was not is begun."""
     made, codes = calls
     codes["stage=dec_align"] = 3
-    assert run_all(ROOT, ["stage=all", "seed=3"]) == 3
+    if begun:
+        (tmp_path / "default" / "one" / "enc_align").mkdir(parents=True)
+        (tmp_path / "default" / "one" / "enc_align" / CONFIG).touch()
+    assert run_all(ROOT, ["stage=all", "seed=3", "run=one"]) == 3
     assert len(made) == 2
-    told = capsys.readouterr().err
-    name = made[0][2][RUN_NAME]
-    assert told == f"dec_align did not end; go on with: python train.py seed=3 run={name} stage=all resume=true\n"
+    told, words = capsys.readouterr().err, f"seed=3 run=one stage=all{' resume=true' if begun else ''}"
+    assert told == f"dec_align did not end; go on with: python train.py {words}\n"
+    codes.clear()
+    made.clear()
+    assert run_all(ROOT, words.split()) == 0
+    assert len(made) == 4
+    assert ("resume=true" in made[0][1]) is begun
+
+
+def test_the_name_that_a_run_was_given_is_told(calls, capsys):
+    made, codes = calls
+    codes["stage=enc_align"] = 3
+    run_all(ROOT, ["stage=all"])
+    assert f"python train.py run={made[0][2][RUN_NAME]} stage=all\n" in capsys.readouterr().err
+
+
+def test_an_evaluation_that_fails_is_begun_anew(calls, capsys, tmp_path):
+    _, codes = calls
+    codes["eval"] = 1
+    assert run_all(ROOT, ["stage=all", "run=one"]) == 1
+    assert f"python eval.py run={tmp_path}/default/one\n" in capsys.readouterr().err
 
 
 def test_going_on_resumes_what_was_begun_and_begins_the_rest(calls, tmp_path):

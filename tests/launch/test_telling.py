@@ -38,6 +38,18 @@ def test_every_part_is_told_with_what_of_it_trains(model):
     assert found["llm"][3] == "some/folder"
 
 
+def test_an_encoder_whose_features_are_kept_stands_apart(model):
+    parts, model = model
+    encoder = parts.encoders["patches"]
+    encoder.origin = "an/encoder"
+    without = parts.model(encoded=True)
+    found = cells(parts_table(without, parts))
+    assert "encoders.patches" not in found
+    assert found["encoder patches"][0] == f"{sum(p.numel() for p in encoder.parameters()):,}"
+    assert found["encoder patches"][3] == "an/encoder"
+    assert int(found["all of the model"][0].replace(",", "")) == sum(p.numel() for p in without.parameters())
+
+
 def test_decoders_stand_apart(model):
     parts, model = model
     decoder = nn.Linear(2, 3, bias=False).requires_grad_(False).half()

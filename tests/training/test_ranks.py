@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from anyany.deltas import read_delta
+from anyany.microworld.scenes import SCENES
 from anyany.runs import STAGES
 from tests.launch.test_experiment import world  # noqa: F401
 
@@ -76,6 +77,21 @@ def test_two_processes_train_beside_a_frozen_llm_as_one(world, tmp_path, trainer
     assert losses(two, "dec_align") == pytest.approx(wanted, rel=1e-5, abs=1e-5)
     deltas = [read_delta(run / "deltas" / "dec_align").tensors for run in (one, two)]
     assert any("added" in name for name in deltas[0])
+    for name, tensor in deltas[0].items():
+        assert (deltas[1][name] - tensor).abs().mean() < 1e-5, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trainer", ["ddp", "fsdp"])
+def test_two_processes_instruct_the_model_that_ships_as_one(world, tmp_path, trainer):  # noqa: F811
+    """With low-rank changes of a frozen LLM, a second pass through it as it was, Muon and, by Adam, all else."""
+    one = train(world, tmp_path, "one", "instruct", base=QUIET)
+    two = train(world, tmp_path, "two", "instruct", f"trainer={trainer}", base=QUIET)
+    wanted = losses(one, "instruct")
+    assert {name for _, name in wanted} >= {"train/text", "train/keep", *(f"train/{m}/align" for m in SCENES)}
+    assert losses(two, "instruct") == pytest.approx(wanted, rel=1e-5, abs=1e-5)
+    deltas = [read_delta(run / "deltas" / "instruct").tensors for run in (one, two)]
+    assert any("lora" in name for name in deltas[0])
     for name, tensor in deltas[0].items():
         assert (deltas[1][name] - tensor).abs().mean() < 1e-5, name
 
