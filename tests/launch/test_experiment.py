@@ -76,7 +76,7 @@ def test_a_stage_that_was_begun_and_left_nothing_stands_in_the_way_of_the_next(w
 
 @pytest.mark.parametrize("stage", ["enc_align", "dec_align", "instruct"])
 def test_what_is_validated_in_training_is_what_evaluation_finds(world, tmp_path, run, stage):
-    chosen = config(world, tmp_path, f"stage={stage}")
+    chosen, run = config(world, tmp_path, f"stage={stage}"), run.parent / stage
     metrics = train(chosen, run)
     assert latest_checkpoint(run).name == "step=4.ckpt"
     assert evaluate(chosen, run, "val")["text"] == pytest.approx(metrics["val/text"], rel=1e-4)
