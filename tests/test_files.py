@@ -48,6 +48,7 @@ def write_to_a_full_disk(path, by):
             with open(temporary, "wb") as file:
                 torch.save(torch.zeros(100_000), file)
         else:
+            # its writer renames over a device, so this is how Rust words what the system says
             raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
 

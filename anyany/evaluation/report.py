@@ -72,8 +72,8 @@ def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
         yield "<h2>Forgotten</h2><p>Loss a token on kinds of text that no stage trains on, in nats.</p>"
         yield _table([(stage, {"loss": figure}) for stage, figure in forgotten.items()])
     if cost := figures.get("cost"):
-        yield "<h2>Cost</h2><p>Parameters are those of what a stage loads: without decoders, and without encoders whose"
-        yield "features are kept.</p>"
+        yield "<h2>Cost</h2><p>Parameters are those of the model that a stage trains: without decoders, and without"
+        yield "encoders that it does without.</p>"
         yield _table(
             [(stage, {name: f"{figure.value:,.0f}" for name, figure in c.items()}) for stage, c in cost.items()]
         )

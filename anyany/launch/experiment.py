@@ -133,6 +133,8 @@ def train(config: Config, run: Path) -> dict[str, float]:
         log.info("%d steps of %d rows; an epoch draws %d records", data.num_steps, data.global_batch, num_draws)
         checkpoint = checkpoint_of(run, config["resume"])
         if checkpoint is not None:
+            if data.num_steps == 0:
+                raise ConfigError(f"stage.max_steps=0: {run} was trained ({checkpoint.name}); give another run=<name>")
             check_unchanged(stored_config(run), config)
         model = model_of(config, parts)
         begun = begin(config["stage"]["name"], parts, model, run)
@@ -146,7 +148,7 @@ def train(config: Config, run: Path) -> dict[str, float]:
             callbacks += showing(logger, parts, model, data, run)
     log.info("what is trained, and on what\n%s", told(model, parts, data.sources))
     if data.num_steps == 0:
-        return _hand_on(begun, parts, model, run, config)
+        return _without_a_step(begun, parts, model, run, config)
     return fit(
         module,
         data,
@@ -163,14 +165,14 @@ def train(config: Config, run: Path) -> dict[str, float]:
     )
 
 
-def _hand_on(begun: "Begun", parts: Assembled, model: AnyToAny, run: Path, config: Config) -> dict[str, float]:
-    """A stage of no steps: its run can be evaluated as any other, and shows what training has to beat."""
-    from anyany.training.handover import leave
+def _without_a_step(begun: "Begun", parts: Assembled, model: AnyToAny, run: Path, config: Config) -> dict[str, float]:
+    """Its run can be evaluated as any other, and shows what training has to beat."""
+    from anyany.training.handover import hand_on
 
     if is_first_rank(os.environ):
         with claimed(run):
             _describe(run, None, config, model)
-            leave(begun, parts, model, run)
+            hand_on(begun, parts, model, run)
     log.info("no step was asked for; next: python eval.py run=%s", os.path.relpath(run.parent))
     return {}
 

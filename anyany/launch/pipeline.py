@@ -52,7 +52,9 @@ def run_all(root: Path, arguments: Sequence[str]) -> int:
             sys.stderr.write(f"{stage} did not end; go on with: python train.py {words}\n")
             return code
     if code := _run([str(root / "eval.py"), f"run={folder}"], environment):
-        sys.stderr.write(f"the evaluation did not end; begin it anew with: python eval.py run={folder}\n")
+        sys.stderr.write(
+            f"the evaluation did not end; begin it anew with: python eval.py {shlex.quote(f'run={folder}')}\n"
+        )
     return code
 
 

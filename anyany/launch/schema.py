@@ -75,7 +75,7 @@ class Stage(Strict):
     name: Literal["enc_align", "dec_align", "instruct"]
     reads: bool
     writes: bool
-    max_steps: NonNegativeInt | None  # 0 leaves a run whose evaluation shows the floor
+    max_steps: NonNegativeInt | None  # 0 hands on what the stages before it left
     max_epochs: PositiveInt | None
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat | None = None  # of the entries of `trains` that take it

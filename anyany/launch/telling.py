@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from io import StringIO
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -41,16 +40,15 @@ def rows_table(parts: Assembled) -> Table:
 
 
 def parts_table(model: AnyToAny, parts: Assembled) -> Table:
-    """Each part of the model, with what of it trains. Decoders, and encoders whose features are kept, stand apart."""
+    """Each part of the model, with what of it trains. Encoders that it does without, and decoders, stand apart."""
     table = _table("part", "parameters", "trainable", "dtype", "from")
     for name, part in _parts(model):
         table.add_row(name, *_counts(part), getattr(part, "origin", ""))
-    apart: dict[str, Any] = {
-        f"encoder {name}": one for name, one in parts.encoders.items() if name not in model.encoders
-    }
-    apart |= {f"decoder of {name}": one for name, one in parts.decoders.items()}
-    for name, part in apart.items():
-        table.add_row(name, *_counts(part), part.origin)
+    for name, encoder in parts.encoders.items():
+        if name not in model.encoders:
+            table.add_row(f"encoder {name}", *_counts(encoder), encoder.origin)
+    for name, decoder in parts.decoders.items():
+        table.add_row(f"decoder of {name}", *_counts(decoder), decoder.origin)
     table.add_row("all of the model", *_counts(model), "")
     return table
 

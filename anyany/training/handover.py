@@ -41,12 +41,12 @@ def begin(stage: str, parts: Assembled, model: AnyToAny, folder: Path) -> Begun:
     Raises:
         UserError: where it does not fit, or a stage before this one was begun and has not ended.
     """
-    path, digests = previous_delta(folder, stage), digests_of(parts)
     if missing := unended(folder, stage):
         raise UserError(
             f"{stage} would do without what {', '.join(missing)} trains: it was begun in {folder.parent} and has not "
             "ended. End it by its command with resume=true, delete its folder, or give another run=<name>"
         )
+    path, digests = previous_delta(folder, stage), digests_of(parts)
     if path is None:
         if stage != STAGES[0]:
             log.warning("%s begins anew: no stage before it has left anything in %s", stage, folder.parent)
@@ -58,19 +58,25 @@ def begin(stage: str, parts: Assembled, model: AnyToAny, folder: Path) -> Begun:
 
 
 def leave(begun: Begun, parts: Assembled, model: AnyToAny, folder: Path, is_first: bool = True) -> None:
-    """Writes what this stage and those before it trained. Every rank takes part; the first one writes.
-
-    A stage of no steps has no checkpoint, and hands on what it took up.
-    """
-    checkpoint = latest_checkpoint(folder)
-    step = checkpoint_step(checkpoint) if checkpoint else 0
-    named = {n: p for n, p in model.named_parameters() if n in begun.names or (step and p.requires_grad)}
+    """Writes what this stage and those before it trained. Every rank takes part; the first one writes."""
+    named = {n: p for n, p in model.named_parameters() if p.requires_grad or n in begun.names}
     changed = {name: gathered(parameter.detach()) for name, parameter in named.items()}
     if not is_first:
         return
+    checkpoint = latest_checkpoint(folder)
+    assert checkpoint is not None, "a stage that has ended has left a checkpoint"
+    _write(begun, parts, folder, checkpoint_step(checkpoint), changed)
+
+
+def hand_on(begun: Begun, parts: Assembled, model: AnyToAny, folder: Path) -> None:
+    """Writes what was taken up, as a stage of no steps leaves it."""
+    _write(begun, parts, folder, 0, {n: p for n, p in model.named_parameters() if n in begun.names})
+
+
+def _write(begun: Begun, parts: Assembled, folder: Path, step: int, tensors: Mapping[str, Tensor]) -> None:
     path = delta_folder(folder, begun.stage)
-    tensors = {**begun.carried, **changed}
-    write_delta(path, begun.stage, step, tensors, begun.digests, tokens_of(parts), begun.after)
+    every = {**begun.carried, **tensors}
+    write_delta(path, begun.stage, step, every, begun.digests, tokens_of(parts), begun.after)
     log.info("what was trained stands in %s", path)
 
 

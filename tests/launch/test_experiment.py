@@ -67,6 +67,16 @@ def test_a_run_without_a_step_hands_on_what_it_took_up(world, tmp_path, run):
     assert all(torch.equal(tensor, handed_on.tensors[name]) for name, tensor in trained.tensors.items())
 
 
+def test_what_was_trained_is_not_written_over_by_a_run_without_a_step(world, tmp_path, run):
+    train(config(world, tmp_path, "stage.max_steps=2"), run)
+    before = read_delta(run.parent / "deltas" / "enc_align")
+    with pytest.raises(UserError, match=r"stage\.max_steps=0: .* was trained \(step=2\.ckpt\); give another run"):
+        train(config(world, tmp_path, "stage.max_steps=0", "resume=true"), run)
+    after = read_delta(run.parent / "deltas" / "enc_align")
+    assert after.manifest == before.manifest
+    assert all(torch.equal(tensor, after.tensors[name]) for name, tensor in before.tensors.items())
+
+
 def test_a_stage_that_was_begun_and_left_nothing_stands_in_the_way_of_the_next(world, tmp_path, run):
     (run / CONFIG).touch()
     with pytest.raises(UserError, match=r"do without what enc_align trains: .*has not ended.*resume=true"):
