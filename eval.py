@@ -9,6 +9,7 @@ import hydra
 from omegaconf import DictConfig
 
 from anyany.faults import UserError
+from anyany.files import needing_room
 from anyany.launch.checks import checked
 from anyany.launch.command_line import CONF, check_command_line
 from anyany.launch.stored import existing, last_stage, stored_config, whole_run
@@ -22,10 +23,11 @@ def main(cfg: DictConfig) -> None:
     try:
         config = checked(cfg, CONF, "eval")
         run = existing(Path(config["run"]))
-        if config["losses"] is not None:
-            write_losses(last_stage(run), config["losses"])
-        else:
-            write_scoreboard(run, config["number"], config["seed"], config["processes"], config["precision"])
+        with needing_room(run):
+            if config["losses"] is not None:
+                write_losses(last_stage(run), config["losses"])
+            else:
+                write_scoreboard(run, config["number"], config["seed"], config["processes"], config["precision"])
     except UserError as error:
         sys.exit(str(error))
 

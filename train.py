@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from anyany.faults import UserError
+from anyany.files import needing_room
 from anyany.launch import jobs, pipeline
 from anyany.launch.checks import checked
 from anyany.launch.command_line import CONF, check_command_line
@@ -39,7 +40,8 @@ def train(cfg: DictConfig) -> float | None:
     from anyany.launch.experiment import train as train_stage  # heavy: --help and --cfg answer without it
 
     run_dir = Path(HydraConfig.get().runtime.output_dir)
-    metrics = train_stage(config, run_dir / config["stage"]["name"])
+    with needing_room(run_dir):
+        metrics = train_stage(config, run_dir / config["stage"]["name"])
     return jobs.write_objective(metrics, config["objective"], run_dir)
 
 

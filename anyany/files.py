@@ -28,6 +28,23 @@ def is_disk_full(error: Exception) -> bool:
 
 
 @contextmanager
+def needing_room(path: Path) -> Iterator[None]:
+    """For what writes ``path``, or something in that folder.
+
+    Raises:
+        UserError: where the disk is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, UserError) or not is_disk_full(error):
+            raise
+        raise UserError(
+            f"{path} could not be written ({error}); make room, then give the same command again"
+        ) from error
+
+
+@contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A path beside ``path`` to write a file or a folder to; it is renamed if all went well, else removed.
 
@@ -36,14 +53,9 @@ def whole(path: Path) -> Iterator[Path]:
     """
     temporary = beside(path)
     try:
-        yield temporary
-        os.replace(temporary, path)
-    except Exception as error:
-        if not is_disk_full(error):
-            raise
-        raise UserError(
-            f"{path} could not be written ({error}); make room, then give the same command again"
-        ) from error
+        with needing_room(path):
+            yield temporary
+            os.replace(temporary, path)
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)

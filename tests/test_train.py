@@ -2,11 +2,13 @@
 
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 import train as train_script
+from anyany.data.ledger import Ledger
 from anyany.faults import UserError
 
 
@@ -65,6 +67,20 @@ def test_an_error_of_the_code_keeps_its_traceback(called, monkeypatch):
     monkeypatch.setitem(sys.modules, "anyany.launch.experiment", SimpleNamespace(train=train))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(ValueError, match="a bug"):
+        start(monkeypatch, "run=one")
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="a file without room is a thing of Linux")
+def test_a_disk_that_fills_up_while_lines_are_added_is_told(called, monkeypatch):
+    def train(config, run_dir):
+        ledger = run_dir / "ledger"
+        ledger.mkdir(parents=True)
+        (ledger / "rank-00000.jsonl").symlink_to("/dev/full")
+        Ledger(ledger, 0).write(0, [])
+
+    monkeypatch.setitem(sys.modules, "anyany.launch.experiment", SimpleNamespace(train=train))
+    told = r"outputs/default/one could not be written \(\[Errno 28\] No space left on device\); make room, then"
+    with pytest.raises(SystemExit, match=told):
         start(monkeypatch, "run=one")
 
 
