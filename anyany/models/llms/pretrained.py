@@ -18,6 +18,7 @@ from anyany.models.llms.lora import ATTENTION, Lora, insert, without
 from anyany.models.weights import digest_of_folder
 
 SPREAD = 0.1  # of the rows of new tokens around the mean row, in standard deviations of all rows
+LAST_ALONE = {"output_hidden_states": False, "output_attentions": False}  # a published config may ask for all layers'
 
 
 class PretrainedLLM(TransformersLLM):
@@ -52,7 +53,7 @@ class PretrainedLLM(TransformersLLM):
         for name in ("config.json", "tokenizer.json"):
             if not (self.folder / name).is_file():
                 raise ValueError(f"{folder} has no {name}; expected a folder that save_pretrained wrote")
-        config = AutoConfig.from_pretrained(self.folder)
+        config = AutoConfig.from_pretrained(self.folder, **LAST_ALONE)
         config._attn_implementation = attention.register()
         with torch.device("meta"):
             self.llm = AutoModelForCausalLM.from_config(config).requires_grad_(False)
@@ -74,7 +75,8 @@ class PretrainedLLM(TransformersLLM):
         from transformers import AutoModelForCausalLM
 
         options = {"use_safetensors": True, "dtype": torch.float32, "attn_implementation": attention.SEGMENTS}
-        self.llm = AutoModelForCausalLM.from_pretrained(self.folder, **options).requires_grad_(False).eval()
+        self.llm = AutoModelForCausalLM.from_pretrained(self.folder, **options, **LAST_ALONE)
+        self.llm.requires_grad_(False).eval()
         if self.lora is not None:
             insert(self.llm, self.lora)
         _begin_near(self.added_AD, self.llm.get_input_embeddings().weight[: self.num_known])

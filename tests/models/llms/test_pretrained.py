@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 from tokenizers import Tokenizer
@@ -114,6 +116,21 @@ def test_packed_segments_equal_separate_forwards(tmp_path):
     with torch.no_grad():
         packed = llm(llm.embed(ids_BT), positions_BT, segments_BT)
         torch.testing.assert_close(packed, torch.cat([through(llm, first), through(llm, second)], 1))
+
+
+def test_states_of_other_layers_are_never_kept(tmp_path):
+    """Whichever way rows are read, the network hands out its last states alone, even where its config asks for all."""
+    save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "output_hidden_states": True}))
+    llm, given = pretrained(tmp_path), []
+    llm.base.register_forward_hook(lambda network, inputs, output: given.append(set(output.keys())))
+    ids_BT = torch.randint(0, NUM_BYTES, (1, 6))
+    positions_BT, one_BT = torch.arange(6)[None], torch.zeros_like(ids_BT)
+    llm(llm.embed(ids_BT), positions_BT, one_BT)
+    llm(llm.embed(ids_BT), positions_BT, one_BT, positions_BT >= 4)
+    llm.extend(llm.embed(ids_BT), positions_BT, torch.ones_like(ids_BT, dtype=torch.bool))
+    assert given == [{"last_hidden_state"}] + 3 * [{"last_hidden_state", "past_key_values"}]
 
 
 def test_folders_that_do_not_fit_are_refused(tmp_path):
