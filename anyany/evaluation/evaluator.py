@@ -10,7 +10,18 @@ from anyany.data.recipes import read_media
 from anyany.evaluation.alignment import alignment
 from anyany.evaluation.asking import Each, Job, Worth, always, ask
 from anyany.evaluation.bounds import Bounds, bounds
-from anyany.evaluation.items import NOVEL, SPLITS, Item, captioned, dialogues, exchanged, pairs, requests, texts
+from anyany.evaluation.items import (
+    NOVEL,
+    SPLITS,
+    Item,
+    captioned,
+    dialogues,
+    exchanged,
+    exchanged_dialogues,
+    pairs,
+    requests,
+    texts,
+)
 from anyany.evaluation.oracles import ALL_RIGHT
 from anyany.evaluation.scores import made, may_be_right, of_attributes, of_dialogues, of_routing, understood
 from anyany.figures import Figure, share
@@ -86,7 +97,7 @@ def tasks(asked: Asked, reads: Sequence[str], writes: Sequence[str]) -> Iterator
         brought = {name for item in items for name in item.modalities}
         if shown <= set(reads) and brought <= set(writes):
             yield Task(f"dialogues.{case}", items, of_dialogues, may_be_right)
-            if swapped := exchanged(items):
+            if swapped := exchanged_dialogues(case, level, NOVEL, number):
                 yield Task(f"control.dialogues.{case}", swapped, of_dialogues, may_be_right)
     yield Task("text", list(texts(level, NOVEL, number)), _nothing)
 

@@ -125,6 +125,13 @@ def exchanged(items: Sequence[Item]) -> list[Item]:
     return sorted(made, key=lambda item: item.group)
 
 
+def exchanged_dialogues(case: str, level: str, split: str, number: int) -> list[Item]:
+    """The turns of as many dialogues that show something, if the case has such; half as many more are drawn."""
+    items = exchanged(list(dialogues(case, level, split, number + (number + 1) // 2)))
+    groups = set(list(dict.fromkeys(item.group for item in items))[:number])
+    return [item for item in items if item.group in groups]
+
+
 def _showing(messages: Conversation, others: Conversation) -> list[Message]:
     media = media_of(others, "user")
 

@@ -4,7 +4,7 @@ import pytest
 
 from anyany.data.recipes import make_media, read_media
 from anyany.evaluation.evaluator import NAMED, TURNS
-from anyany.evaluation.items import SPLITS, dialogues, exchanged, held_out_texts, pairs, texts
+from anyany.evaluation.items import SPLITS, dialogues, exchanged, exchanged_dialogues, held_out_texts, pairs, texts
 from anyany.media.table import MEDIA, MediaSpec
 from anyany.messages.types import Text, media_of
 from anyany.microworld.dialogues import CASES
@@ -122,3 +122,13 @@ def test_an_item_that_no_other_differs_from_is_left_out():
 def test_exchanged_dialogues_keep_their_turns_together():
     groups = [item.group for item in exchanged(list(dialogues("four turns", "easy", "test_novel", 8)))]
     assert groups == sorted(groups)
+
+
+@pytest.mark.parametrize(
+    ("case", "wanted"), [("two turns", 20), ("text+image to text+audio", 20), ("text to text+image", 0)]
+)
+def test_as_many_dialogues_are_exchanged_as_are_asked_for(case, wanted):
+    """A sixth of those of two turns show nothing; where something is only asked for, none does."""
+    items = exchanged_dialogues(case, "easy", "test_novel", 20)
+    assert len({item.group for item in items}) == wanted
+    assert all(item.shown for item in items)
