@@ -14,9 +14,10 @@ import numpy as np
 
 from anyany.data.recipes import Recipe, make_media
 from anyany.data.records import Record
-from anyany.messages.types import Conversation, Media, Message, Part, media_of
+from anyany.messages.types import Conversation, Media, Message, Part, Text, media_of
 from anyany.microworld.dialogues import sample_dialogue
 from anyany.microworld.levels import LEVELS
+from anyany.microworld.observations import without_observations
 from anyany.microworld.records import make_record, render
 from anyany.microworld.scenes import Scene, from_json
 from anyany.microworld.texts import KINDS
@@ -133,15 +134,17 @@ def exchanged_dialogues(case: str, level: str, split: str, number: int) -> list[
 
 
 def _showing(messages: Conversation, others: Conversation) -> list[Message]:
+    """The messages with what others show; what earlier replies saw is taken off, for it was something else."""
     media = media_of(others, "user")
 
-    def exchanged_part(part: Part) -> Part:
+    def of_user(part: Part) -> Part:
         return next(media) if isinstance(part, Media) else part
 
-    return [
-        replace(message, content=tuple(map(exchanged_part, message.content))) if message.role == "user" else message
-        for message in messages
-    ]
+    def of_assistant(part: Part) -> Part:
+        return replace(part, text=without_observations(part.text)) if isinstance(part, Text) else part
+
+    parts = {"user": of_user, "assistant": of_assistant}
+    return [replace(m, content=tuple(map(parts[m.role], m.content))) if m.role in parts else m for m in messages]
 
 
 def _item(

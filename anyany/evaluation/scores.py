@@ -10,6 +10,7 @@ from anyany.evaluation.items import Item
 from anyany.evaluation.oracles import shares
 from anyany.figures import Figure, share
 from anyany.messages.types import Media
+from anyany.microworld.observations import without_observations
 from anyany.microworld.oracles import ORACLES
 from anyany.microworld.oracles.answers import is_right
 from anyany.microworld.oracles.captions import read_caption
@@ -60,7 +61,7 @@ def may_be_right(item: Item, reply: Reply) -> bool:
 
 def names_another(item: Item, reply: Reply) -> bool:
     """Whether a reply that names what it brings, a sentence each, names something else than it was to bring."""
-    sentences = [sentence for sentence in re.split(r"(?<=[.!?])\s*", reply.text) if sentence]
+    sentences = [one for one in re.split(r"(?<=[.!?])\s*", without_observations(reply.text)) if one]
     named = [one for one in sentences if any(_reads(one, scene) for scene in item.scenes)]
     if len(named) != len(item.scenes):
         return False

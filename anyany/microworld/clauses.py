@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from anyany.microworld.captions import GLIDES, PITCHES, PLACES, RELATIONS, SPEEDS, finite, moving
-from anyany.microworld.scenes import Beeps, Group, Scene
+from anyany.microworld.scenes import Beeps, Group, Scene, Thing
 from anyany.microworld.words import be, fill, pick, plural, with_article
 
 MEDIA_NOUNS = {"image": ("picture", "image"), "video": ("clip", "video"), "audio": ("recording",)}
@@ -78,3 +78,19 @@ def related(scene: Scene, rng: np.random.Generator) -> str:
 def inside(modality: str, rng: np.random.Generator) -> str:
     """``in the picture``, ``in the clip``, ``in the recording``."""
     return f"in the {pick(rng, MEDIA_NOUNS[modality])}"
+
+
+def changed_to(thing: Thing, name: str, rng: np.random.Generator) -> str:
+    """A thing's new value as it stands behind its noun: ``in blue``, ``rising``, ``at the top``."""
+    value = getattr(thing, name)
+    if isinstance(thing, Group) and name in ("motion", "speed"):
+        return moving(thing, 2, rng) if name == "motion" else f"moving {SPEEDS[value]}"
+    if name == "glide":
+        return pick(rng, GLIDES[value])[2]
+    if name in ("shape", "timbre"):
+        return f"as {complement(name, value, thing.number, rng)}"
+    if name == "color":
+        return f"in {value}"
+    if name == "pitch":
+        return f"at a {PITCHES[value][0]} pitch"
+    return complement(name, value, thing.number, rng)

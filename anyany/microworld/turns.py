@@ -14,10 +14,11 @@ from anyany.messages.types import Media, Message, Part, assistant, user
 from anyany.microworld.captions import caption, noun
 from anyany.microworld.clauses import MEDIA_NOUNS, inside
 from anyany.microworld.levels import Level, sample_scene
+from anyany.microworld.observations import observation
 from anyany.microworld.questions import question
 from anyany.microworld.scenes import SCENES, Scene, to_json
 from anyany.microworld.texts import DESCRIBE, kinds_of
-from anyany.microworld.wishes import VERBS
+from anyany.microworld.wishes import VERBS, Wish
 from anyany.microworld.wishing import dependent, named
 from anyany.microworld.words import be, chance, fill, pick, sentence, typed
 
@@ -75,10 +76,14 @@ class Draw:
             self.dialogue.answers[len(self.dialogue.messages)] = answer
         self.dialogue.messages.append(assistant(*parts))
 
-    def give(self, scenes: Sequence[Scene]) -> None:
-        """A reply that says what it gives, and then gives it: what is said of a scene is the caption of its medium."""
+    def give(self, scenes: Sequence[Scene], observed: str = "") -> None:
+        """A reply that says what it gives, and then gives it: what is said of a scene is the caption of its medium.
+
+        What the scenes depend on, as it was ``observed``, it says first.
+        """
         rng = self.rng
         opening, parts, captions = pick(rng, AGREED), [], [noun(scene, rng) for scene in scenes]
+        opening += f"{observed} " if observed else ""
         for index, (scene, it) in enumerate(zip(scenes, captions, strict=True)):
             what = pick(rng, MEDIA_NOUNS[scene.modality])
             template = pick(rng, GIVEN_ALSO if index else GIVEN)
@@ -89,6 +94,10 @@ class Draw:
             self.reply(" ".join(parts), *media)
         else:
             self.reply(*(part for pair in zip(parts, media, strict=True) for part in pair))
+
+    def grant(self, source: Scene, *wishes: Wish) -> None:
+        decisions = (wish.decision(source, self.rng) for wish in wishes)
+        self.give([wish.grant(source) for wish in wishes], observation(source, self.rng, *decisions))
 
 
 def talk(draw: Draw) -> None:
@@ -127,7 +136,7 @@ def ask_depending(draw: Draw, source_modality: str, *modalities: str) -> None:
     source = draw.scene(source_modality)
     granted = [dependent(source, modality, draw.level, draw.rng, draw.novel) for modality in modalities]
     draw.say(draw.dialogue.media(source), typed(_joined([request for _, request in granted]), draw.rng))
-    draw.give([wish.grant(source) for wish, _ in granted])
+    draw.grant(source, *(wish for wish, _ in granted))
 
 
 def ask_whether_as_many(draw: Draw) -> None:
@@ -159,7 +168,7 @@ def go_on(draw: Draw) -> None:
     else:
         wish, request = dependent(last, pick(rng, list(SCENES)), draw.level, rng, draw.novel)
         draw.say(typed(at_last(f"now {_lower(request)}"), rng))
-        draw.give([wish.grant(last)])
+        draw.grant(last, wish)
 
 
 def several(draw: Draw, num_turns: int) -> None:

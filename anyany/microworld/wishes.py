@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from anyany.microworld.captions import GLIDES, PITCHES, RELATIONS, SPEEDS, moving, noun, unsaid
-from anyany.microworld.clauses import complement, inside, is_verbal, predicate, refer, they
+from anyany.microworld.captions import RELATIONS, moving, noun, unsaid
+from anyany.microworld.clauses import changed_to, complement, inside, is_verbal, predicate, refer, they
 from anyany.microworld.scenes import DIRECTIONS, SCENES, Group, Picture, Scene, Thing
 from anyany.microworld.words import NUMBERS, chance, fill, pick, plural, sentence
 
@@ -20,7 +20,15 @@ VERBS = {"image": ("draw", "paint"), "video": ("show", "animate"), "audio": ("pl
 
 
 @dataclass(frozen=True)
-class Count:
+class Plain:
+    """A wish that nothing is to be decided for."""
+
+    def decision(self, source: Scene, rng: np.random.Generator) -> str:
+        return ""
+
+
+@dataclass(frozen=True)
+class Count(Plain):
     """As many of these as there are of those: ``one high buzz for each shape``."""
 
     wanted: Scene  # its numbers are replaced by the source's
@@ -55,7 +63,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Case:
-    """One attribute by the value of another: ``they should rise if the shapes are red and fall otherwise``."""
+    """One attribute by the value of another: ``if the shapes are red, they should rise, otherwise fall``."""
 
     wanted: Scene
     name: str  # of the attribute of the first thing wanted that depends
@@ -72,19 +80,28 @@ class Case:
         """What is wanted with this source."""
         return self._with(dict(self.table).get(getattr(source.things[self.index], self.source_name), self.otherwise))
 
+    def decision(self, source: Scene, rng: np.random.Generator) -> str:
+        """What decides, and what follows from it: ``they are red: low``."""
+        thing = source.things[self.index]
+        value, (granted, *_) = getattr(thing, self.source_name), self.grant(source).things
+        several = len(source.things) > 1
+        who = f"the {refer(source, self.index, rng, self.source_name)}" if several else they(thing.number)
+        is_so = predicate(self.source_name, value, thing.number, rng)
+        return f"{who} {is_so}: {self._become(getattr(granted, self.name), rng)}"
+
     def ask(self, source: Scene, rng: np.random.Generator) -> str:
         """The request, beside this source."""
         first, *others = self.wanted.things
         hidden = rebuilt(self.wanted, unsaid(first, self.name), *others)
         who = they(first.number) if not others else f"the {refer(hidden, 0, rng, self.name)}"
         be = "" if is_verbal(self.name) else "be "
-        rules = [
-            f"{self._become(value, rng)} if {self._when(source, i, rng)}" for i, (_, value) in enumerate(self.table)
-        ]
         order = sentence(f"{pick(rng, VERBS[hidden.modality])} {noun(hidden, rng)}")
-        rest = f"{self._become(self.otherwise, rng)} otherwise"
-        rule = ", ".join((*rules, f"and {rest}"))
-        return f"{order} {sentence(f'{who} should {be}{rule}')}"
+        rules = [
+            f"if {self._when(source, i, rng)}, {'' if i else f'{who} should {be}'}{self._become(value, rng)}"
+            for i, (_, value) in enumerate(self.table)
+        ]
+        rule = ", ".join((*rules, f"otherwise {self._become(self.otherwise, rng)}"))
+        return f"{order} {sentence(rule)}"
 
     def _with(self, value: Any) -> Scene:
         first, *others = self.wanted.things
@@ -106,7 +123,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Keep:
+class Keep(Plain):
     """The same with something changed or added: ``draw the same shapes in blue``, ``show one of them moving left``."""
 
     modality: str
@@ -149,7 +166,7 @@ class Keep:
             times = ("once", "twice", *(f"{n} times" for n in NUMBERS[3:]))[value - 1]
             return f"the same sound {times}" if self.modality == "audio" else f"{NUMBERS[value]} of the same shape"
         changed = replace(thing, **dict(self.given[index]))
-        how = _how(changed, name, rng)
+        how = changed_to(changed, name, rng)
         return (
             f"the same, but with the {refer(source, index, rng, name)} {how}"
             if len(self.given) > 1
@@ -186,19 +203,3 @@ def rebuilt(scene: Scene, *things: Thing) -> Scene:
     """The scene with other things; a relation stays only between two."""
     new = SCENES[scene.modality](things)
     return Picture(new.things, scene.relation) if isinstance(scene, Picture) and len(things) == 2 else new
-
-
-def _how(thing: Thing, name: str, rng: np.random.Generator) -> str:
-    """A thing's new value as it stands behind its noun: ``in blue``, ``rising``, ``at the top``."""
-    value = getattr(thing, name)
-    if isinstance(thing, Group) and name in ("motion", "speed"):
-        return moving(thing, 2, rng) if name == "motion" else f"moving {SPEEDS[value]}"
-    if name == "glide":
-        return pick(rng, GLIDES[value])[2]
-    if name in ("shape", "timbre"):
-        return f"as {complement(name, value, thing.number, rng)}"
-    if name == "color":
-        return f"in {value}"
-    if name == "pitch":
-        return f"at a {PITCHES[value][0]} pitch"
-    return complement(name, value, thing.number, rng)

@@ -31,6 +31,7 @@ FULL = 0.3  # of the replies about words
 MOST_TURNS = 3
 ATTRIBUTES = [values for name, values in VALUES.items() if name != "number" and len(values) > 2]
 Words = Sequence[str]
+SORTS: Sequence[Words] = (*ATTRIBUTES, NUMBERS[1:7])
 
 
 def comparison(rng: np.random.Generator, made_up: Words) -> list[Message]:
@@ -44,7 +45,7 @@ def comparison(rng: np.random.Generator, made_up: Words) -> list[Message]:
 
 def _of_words(rng: np.random.Generator, made_up: Words) -> list[Message]:
     said, asked, subject = pick(rng, OF_WORDS)
-    true, *others = _choice(rng, made_up[:5], (*ATTRIBUTES, NUMBERS[1:7]))
+    true, *others = _choice(rng, made_up[:5], SORTS)
     messages: list[Message] = []
     for _ in range(int(rng.integers(1, MOST_TURNS + 1))):
         yes = chance(rng, 0.5)

@@ -27,28 +27,31 @@ from data_prep.parts.measures import NUMBER
 from data_prep.parts.pools import TRAINED_ON
 from data_prep.parts.tokenizers import llm_tokenizer
 from data_prep.parts.told import in_text, is_told_right
-from data_prep.parts.words import ASKING, READING, SEEING, TALKING, text_sample
+from data_prep.parts.words import ASKING, CHOOSING, READING, SEEING, TALKING, text_sample
 
 NAME = "llama"
 VOCABULARY = 1024
 MAX_TOKENS = 1024  # positions; rows of training are shorter
-STEPS = {"model": 7000, "asking": 4000, "talking": 1500, "seeing": 1000}
-MIXTURES = {"model": READING, "asking": ASKING, "talking": TALKING, "seeing": SEEING}
-BY_MUON = ("talking", "seeing")
+STEPS = {"model": 7000, "asking": 4000, "choosing": 2500, "talking": 1800, "seeing": 800}
+MIXTURES = {"model": READING, "asking": ASKING, "choosing": CHOOSING, "talking": TALKING, "seeing": SEEING}
+BY_MUON = ("choosing", "talking", "seeing")
 ENDS = ("embed_tokens",)  # the first layer and, tied to it, the last
 RECIPE = {
     "model": "the next token of conversations of all kinds, half of what is said of scenes in made-up words; tokens of "
     "requests count a tenth",
     "asking": "as before, but a third of the conversations are quizzes over one scene or several, mostly for yes or "
     "no, and sums and instructions come more often",
-    "talking": "as before, by Muon, but of five conversations two are the microworld's dialogues of one to four turns, "
-    "what is shown in them described, and what a reply would bring told in its place; sums come more often",
+    "choosing": "by Muon, eight of ten conversations are bare choices: a rule with conditions and a word for each, and "
+    "what it is to be applied to",
+    "talking": "by Muon; half of the conversations are the microworld's dialogues of one to four turns, what is shown "
+    "in them described, and what a reply would bring told in its place; a tenth are bare choices, the rest as in "
+    "asking, with more sums",
     "seeing": "as before, but of what is shown, where it is one thing, the description is mostly given as eight rows "
     "that are mixtures of its words and noise, as a projector may make them; then questions on it; and requests that "
     "quote a caption",
 }
 END = TEMPLATES[TEMPLATE].after["assistant"]
-MAX_REPLY = 80  # tokens
+MAX_REPLY = 96  # tokens
 
 
 def train(job: Job) -> float:

@@ -17,6 +17,7 @@ from anyany.microworld.captions import caption, noun
 from anyany.microworld.clauses import MEDIA_NOUNS
 from anyany.microworld.dialogues import sample_dialogue
 from anyany.microworld.levels import Level, sample_scene
+from anyany.microworld.observations import without_observations
 from anyany.microworld.oracles.answers import is_right
 from anyany.microworld.questions import question
 from anyany.microworld.scenes import SCENES, Scene, to_json
@@ -79,7 +80,7 @@ def is_told_right(reply: str, dialogue: Dialogue) -> bool:
     given = [part for part in dialogue.messages[last].content if isinstance(part, Media)]
     if not given:
         return is_right(reply, dialogue.answers[last])
-    said, *brought = _BROUGHT.split(_AGREED.sub("", reply))
+    said, *brought = _BROUGHT.split(_AGREED.sub("", without_observations(reply)))
     told = [one.partition(CLOSED) for one in brought[1::2]]
     modalities, captions = brought[::2], [before for before, _, _ in told]
     around = (said, *(behind for _, _, behind in told))

@@ -17,12 +17,14 @@ from anyany.microworld.scenes import COLORS, SHAPES, Scene
 from anyany.microworld.texts import KINDS
 from anyany.microworld.words import chance, pick, plural
 from anyany.seeds import rng_of
+from data_prep.parts.choices import choice
 from data_prep.parts.comparisons import comparison
 from data_prep.parts.pools import TRAINED_ON
 from data_prep.parts.quizzes import quiz
 from data_prep.parts.told import half_seen_dialogue, made, seen, told_dialogue
 
 DISGUISED = 0.5  # of the texts that speak of scenes
+MADE_UP = 11  # words for what is said of no scene
 AS_NOUN = 0.4  # how often a scene is told as it stands after "draw": later an LLM says it that way
 
 
@@ -45,6 +47,7 @@ class Mixture:
 
     kinds: Mapping[str, int]  # 1 for a kind that is not named
     comparisons: float
+    choices: float = 0.0
     quizzes: float = 0.0
     dialogues: float = 0.0
     half_seen: float = 0.0
@@ -59,8 +62,11 @@ class Mixture:
 READING = Mixture({"question": 4, "question_of_several": 3, "describe": 2, "order": 2}, comparisons=0.25)
 ASKING = Mixture({**READING.kinds, "sums": 3, "instructions": 3}, comparisons=0.15, quizzes=0.35)
 _LATER = {**ASKING.kinds, "sums": 5, "sums_digits": 3}  # what else would suffer most
-TALKING = Mixture(_LATER, comparisons=0.1, quizzes=0.2, dialogues=0.4)
-SEEING = Mixture(_LATER, comparisons=0.05, quizzes=0.1, dialogues=0.1, half_seen=0.25, seen=0.2, made=0.12)
+CHOOSING = Mixture(ASKING.kinds, comparisons=0.1, quizzes=0.1, choices=0.8)
+TALKING = Mixture(_LATER, comparisons=0.05, quizzes=0.1, choices=0.1, dialogues=0.5)
+SEEING = Mixture(
+    _LATER, comparisons=0.05, quizzes=0.07, choices=0.08, dialogues=0.1, half_seen=0.25, seen=0.2, made=0.12
+)
 
 
 def text_sample(rng: np.random.Generator, mixture: Mixture = READING) -> list[Message]:
@@ -79,8 +85,10 @@ def text_sample(rng: np.random.Generator, mixture: Mixture = READING) -> list[Me
         if drawn < share:
             return _half_disguised(draw(LEVELS[pick(rng, TRAINED_ON)], rng), rng)
         drawn -= share
-    if drawn < mixture.comparisons:
-        return comparison(rng, made_up_words(rng, 6))
+    for share, of_words in ((mixture.comparisons, comparison), (mixture.choices, choice)):
+        if drawn < share:
+            return of_words(rng, made_up_words(rng, MADE_UP))
+        drawn -= share
     kind = KINDS[pick(rng, [name for name in KINDS for _ in range(mixture.kinds.get(name, 1))])]
     messages = kind.draw(LEVELS[pick(rng, TRAINED_ON)], rng, False).messages
     return _half_disguised(messages, rng) if kind.novel else messages

@@ -9,6 +9,7 @@ from anyany.media.table import MEDIA, MediaSpec
 from anyany.messages.types import Text, media_of
 from anyany.microworld.dialogues import CASES
 from anyany.microworld.levels import novel_pairs
+from anyany.microworld.observations import without_observations
 from anyany.microworld.oracles import ORACLES
 from anyany.microworld.oracles.answers import is_right
 from anyany.microworld.oracles.captions import read_caption
@@ -117,6 +118,24 @@ def test_an_item_that_no_other_differs_from_is_left_out():
     (item,) = reading("image", number=1)
     assert exchanged([item]) == []
     assert exchanged([item, item]) == []
+
+
+def test_what_earlier_replies_saw_is_not_told_beside_other_media():
+    items = list(dialogues("four turns", "easy", "test_novel", 30))
+
+    def seen_before(some):
+        earlier = [
+            part.text
+            for item in some
+            for m in item.messages
+            if m.role == "assistant"
+            for part in m.content
+            if isinstance(part, Text)
+        ]
+        return [text for text in earlier if without_observations(text) != text]
+
+    assert len(seen_before(items)) > 20
+    assert seen_before(exchanged(items)) == []
 
 
 def test_exchanged_dialogues_keep_their_turns_together():

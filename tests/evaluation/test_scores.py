@@ -103,6 +103,8 @@ def test_what_is_not_drawn_yet_may_be_right(reply, may_be):
     [
         ("Sure! Here are two red circles.And here are two low tones.", False),
         ("Here are two red circles. And here are two low tones.", False),
+        ("I see two blue circles. Here are two red circles.And here are two low tones.", False),
+        ("I see two red circles. Here are two blue circles.And here are two low tones.", True),
         ("Here are two blue circles.And here are two low tones.", True),
         ("Here are two red circles.And here are two high tones.", True),
         ("Here are two low tones.And here are two red circles.", True),

@@ -1,3 +1,4 @@
+import re
 from collections import Counter, defaultdict
 from dataclasses import asdict, replace
 from functools import cache
@@ -6,6 +7,7 @@ import pytest
 
 from anyany.microworld.captions import noun
 from anyany.microworld.levels import LEVELS, NOVEL_PAIRS, novel_pairs, sample_scene
+from anyany.microworld.oracles.answers import read_values
 from anyany.microworld.questions import VALUES
 from anyany.microworld.scenes import SCENES, Beeps, Clip, Group, Picture, Sound
 from anyany.microworld.wishes import Case, Count, Keep, rebuilt
@@ -170,6 +172,46 @@ def test_what_changes_is_said_after_a_comma_or_with():
             verb, rest = wish.ask(source, rng_of(index)).split(" ", 1)
             assert verb in ("play", "make")
             assert rest.removeprefix("the same sounds, but ").removesuffix(".") in said
+
+
+@pytest.mark.parametrize(
+    ("wish", "source", "said"),
+    [
+        (
+            Case(HIGH, "pitch", 0, "color", (("red", "low"), ("blue", "middle")), "high"),
+            RED,
+            r"(a|one) chirp\. If the (circles|shapes) in the (picture|image) are red, it should be low, "
+            r"if they are blue, medium, otherwise high\.",
+        ),
+        (
+            Case(RED, "shape", 0, "motion", (("up", "ring"),), "cross"),
+            UP,
+            r"(three|3) (red shapes|shapes in red)\. If the (square|green shape|shape) in the (clip|video) "
+            r"[a-z ]*up[a-z]*, they should be rings, otherwise crosses\.",
+        ),
+    ],
+)
+def test_a_condition_is_said_before_what_follows_from_it(wish, source, said):
+    for index in range(20):
+        assert re.search(said, wish.ask(source, rng_of("said", index)))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("shown", "wanted"), PAIRS)
+def test_a_decision_names_the_value_that_decides_and_what_follows(level, shown, wanted):
+    num_cases = 0
+    for index, (source, wish) in enumerate(wishes(level, shown, wanted, 150)):
+        decision = wish.decision(source, rng_of("decision", index))
+        if not isinstance(wish, Case):
+            assert decision == ""
+            continue
+        num_cases += 1
+        is_so, follows = decision.split(": ")
+        (granted, *_) = wish.grant(source).things
+        for said, name, thing in ((is_so, wish.source_name, source.things[wish.index]), (follows, wish.name, granted)):
+            value = getattr(thing, name)
+            assert value in read_values(said, name) or value in read_values(f"it {said}", name), decision
+    assert num_cases >= 5
 
 
 @pytest.mark.parametrize(
