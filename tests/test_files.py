@@ -5,7 +5,7 @@ import torch
 from safetensors import SafetensorError
 
 from anyany.faults import UserError
-from anyany.files import whole, write_whole
+from anyany.files import needing_room, whole, write_whole
 from data_prep.parts.job import Job
 
 
@@ -50,6 +50,11 @@ def write_to_a_full_disk(path, by):
         else:
             # its writer renames over a device, so this is how Rust words what the system says
             raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+def test_what_was_told_of_a_full_disk_is_not_told_anew(tmp_path):
+    with pytest.raises(UserError, match=r"^delta could not be written .*No space left"), needing_room(tmp_path):
+        raise UserError("delta could not be written (No space left on device)")
 
 
 def test_other_errors_stay_what_they_are(tmp_path):

@@ -97,7 +97,7 @@ def tasks(asked: Asked, reads: Sequence[str], writes: Sequence[str]) -> Iterator
         brought = {name for item in items for name in item.modalities}
         if shown <= set(reads) and brought <= set(writes):
             yield Task(f"dialogues.{case}", items, of_dialogues, may_be_right)
-            if swapped := exchanged_dialogues(case, level, NOVEL, number):
+            if swapped := exchanged_dialogues(items, case, level, NOVEL, number):
                 yield Task(f"control.dialogues.{case}", swapped, of_dialogues, may_be_right)
     yield Task("text", list(texts(level, NOVEL, number)), _nothing)
 

@@ -78,9 +78,9 @@ def captioned(items: Sequence[Item]) -> tuple[list[str], list[Scene]]:
     return [item.targets[0].caption or "" for item in items], [item.scenes[0] for item in items]
 
 
-def dialogues(case: str, level: str, split: str, number: int) -> Iterator[Item]:
+def dialogues(case: str, level: str, split: str, number: int, first: int = 0) -> Iterator[Item]:
     """The turns of dialogues of one case; each stands behind the right replies to those before it."""
-    for index in range(number):
+    for index in range(first, first + number):
         rng = rng_of(_NAMESPACE, level, split, case, index)
         dialogue = sample_dialogue(LEVELS[level], rng, split == NOVEL, case)
         members = {name: render(scene, LEVELS[level], rng) for name, scene in dialogue.scenes.items()}
@@ -126,11 +126,16 @@ def exchanged(items: Sequence[Item]) -> list[Item]:
     return sorted(made, key=lambda item: item.group)
 
 
-def exchanged_dialogues(case: str, level: str, split: str, number: int) -> list[Item]:
-    """The turns of as many dialogues that show something, if the case has such; half as many more are drawn."""
-    items = exchanged(list(dialogues(case, level, split, number + (number + 1) // 2)))
-    groups = set(list(dict.fromkeys(item.group for item in items))[:number])
-    return [item for item in items if item.group in groups]
+def exchanged_dialogues(items: Sequence[Item], case: str, level: str, split: str, number: int) -> list[Item]:
+    """The same of the case's first ``number`` dialogues. Some show nothing: others are drawn in their place.
+
+    A case of which none shows anything has none.
+    """
+    swapped = exchanged(items)
+    if swapped and len({item.group for item in swapped}) < number:
+        swapped = exchanged([*items, *dialogues(case, level, split, (number + 1) // 2, first=number)])
+    groups = set(list(dict.fromkeys(item.group for item in swapped))[:number])
+    return [item for item in swapped if item.group in groups]
 
 
 def _showing(messages: Conversation, others: Conversation) -> list[Message]:

@@ -96,6 +96,7 @@ class Draw:
             self.reply(*(part for pair in zip(parts, media, strict=True) for part in pair))
 
     def grant(self, source: Scene, *wishes: Wish) -> None:
+        """A reply that says what the source is and what that decides, and gives what is wished for beside it."""
         decisions = (wish.decision(source, self.rng) for wish in wishes)
         self.give([wish.grant(source) for wish in wishes], observation(source, self.rng, *decisions))
 

@@ -86,4 +86,5 @@ def _rule(rng: np.random.Generator, when: Sequence[str], then: Sequence[str]) ->
     """What follows from each condition, and what follows otherwise."""
     orders = [pick(rng, ORDERS)] + [""] * len(when)
     conditions = [*(f"if {condition}," for condition in when), "otherwise"]
-    return tidy(", ".join(map(" ".join, zip(conditions, orders, then, strict=False))))
+    words = zip(conditions, orders, then[: len(conditions)], strict=True)
+    return tidy(", ".join(map(" ".join, words)))

@@ -148,6 +148,18 @@ def test_exchanged_dialogues_keep_their_turns_together():
 )
 def test_as_many_dialogues_are_exchanged_as_are_asked_for(case, wanted):
     """A sixth of those of two turns show nothing; where something is only asked for, none does."""
-    items = exchanged_dialogues(case, "easy", "test_novel", 20)
+    first = list(dialogues(case, "easy", "test_novel", 20))
+    items = exchanged_dialogues(first, case, "easy", "test_novel", 20)
     assert len({item.group for item in items}) == wanted
     assert all(item.shown for item in items)
+
+
+def test_dialogues_that_are_drawn_later_are_those_that_more_would_have_been():
+    every = dialogues("two turns", "easy", "test_novel", 5)
+    parts = [dialogues("two turns", "easy", "test_novel", 2), dialogues("two turns", "easy", "test_novel", 3, first=2)]
+    whole, joined = (
+        [(item.group, item.shown, item.scenes, [medium.data for medium in media_of(item.messages)]) for item in items]
+        for items in (every, [item for part in parts for item in part])
+    )
+    assert joined == whole
+    assert len(whole) == 10
