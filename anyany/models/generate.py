@@ -34,7 +34,10 @@ class Wish:
 
 @dataclass(frozen=True)
 class Reply:
-    """Text and wishes in the order in which they were said; with decoders, media in the place of wishes."""
+    """Text and wishes in the order in which they were said; with decoders, media in the place of wishes.
+
+    Its tensors are its own: a view would keep, and send from process to process, all that its batch holds.
+    """
 
     parts: tuple[Text | Wish | Media, ...]
     is_complete: bool = True
@@ -130,7 +133,7 @@ class Generator:
                 made = decoder.generate(conditioning_NLD, [seed_of("reply", seeds[r], p) for r, p in wishes])
             for ((r, p), wish), medium in zip(wishes.items(), made, strict=True):
                 parts = list(replies[r].parts)
-                parts[p] = Media(modality, tensor=medium.cpu(), caption=wish.caption)
+                parts[p] = Media(modality, tensor=medium.cpu().clone(), caption=wish.caption)
                 replies[r] = replace(replies[r], parts=tuple(parts))
         return replies
 
@@ -194,4 +197,5 @@ def _wish(name: str, layout: TokenLayout, emitted: Emitted, at: int, vocabulary:
     if layout.with_caption:
         return behind, Wish(name, caption=vocabulary.decode(ids[first:last]))
     run = slice(last, last + len(layout.signals))
-    return behind, Wish(name, states_SD=emitted.states_SD[run], embeddings_SD=emitted.embeddings_SD[run])
+    states_SD, embeddings_SD = emitted.states_SD[run].clone(), emitted.embeddings_SD[run].clone()
+    return behind, Wish(name, states_SD=states_SD, embeddings_SD=embeddings_SD)

@@ -189,6 +189,15 @@ def test_what_is_not_wanted_stays_a_wish(parts):
     assert len(decoders["image"].calls[0][0]) == 1
 
 
+def test_a_reply_holds_none_of_its_batch(parts):
+    asked = [(user("a"),)] * 5
+    text = f"{run('image')}{run('video')}<|end|>"
+    for reply in scripted(parts, asked, [text] * 5, {"image": Recording()})(asked, [[]] * 5, range(5)):
+        picture, wish = reply.parts
+        held = [picture.tensor, wish.states_SD, wish.embeddings_SD]
+        assert [t.untyped_storage().nbytes() for t in held] == [t.nbytes for t in held]
+
+
 @pytest.mark.parametrize("bf16", [False, True])
 def test_decoders_alone_round_their_products(parts, bf16):
     """1 + 2**-9 has more digits than bfloat16."""
