@@ -117,8 +117,9 @@ def test_a_run_is_not_started_over_nor_gone_on_with_by_mistake(world, tmp_path, 
 
 
 @pytest.mark.parametrize("level", ["easy", "standard"])
-def test_every_dialogue_fits_into_a_row(world, tmp_path, level):
-    chosen = config(world, tmp_path)
+@pytest.mark.parametrize("experiment", ["default", "from_scratch"])
+def test_every_dialogue_fits_into_a_row(level, experiment):
+    chosen = composed([] if experiment == "default" else [f"experiment={experiment}"])
     vocabulary = assembled(chosen).vocabulary
     for number in range(200):
         num_tokens, num_media = measure(sample_dialogue(LEVELS[level], rng_of("fits", number)).messages, vocabulary)
