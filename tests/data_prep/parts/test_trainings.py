@@ -30,7 +30,7 @@ RECIPES = {
     },
 }
 STATES = {
-    "llama": ["asking", "model", "seeing", "talking"],
+    "llama": ["asking", "choosing", "model", "seeing", "talking"],
     "imagebind": ["hearing", "model", "reading", "watching"],
     "stable_diffusion": ["unet", "vae"],
     "zeroscope": ["unet", "vae"],
