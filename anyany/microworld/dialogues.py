@@ -30,6 +30,12 @@ def sample_dialogue(level: Level, rng: np.random.Generator, novel: bool = False,
     return CASES[case or pick(rng, list(CASES))](level, rng, novel)
 
 
+def case_to_learn(rng: np.random.Generator) -> str:
+    """A case. With each further medium that its reply brings it is twice as likely: else most replies end behind the
+    first medium, and nearly all behind the second, and a model learns to end there, whatever was asked for."""
+    return pick(rng, [name for name in CASES for _ in range(2 ** max(_brought(name) - 1, 0))])
+
+
 def main_scene(dialogue: Dialogue) -> Scene | None:
     """The first scene that a reply gives, or else the first that is shown."""
     media = [(m.role, p) for m in dialogue.messages for p in m.content if isinstance(p, Media)]
@@ -45,6 +51,11 @@ def is_allowed(dialogue: Dialogue, novel: bool) -> bool:
         main = main_scene(dialogue)
         return bool(novel_pairs(main)) if main else any(map(text_novel_pairs, texts))
     return not any(map(novel_pairs, dialogue.scenes.values())) and not any(map(text_novel_pairs, texts))
+
+
+def _brought(name: str) -> int:
+    """How many media the reply of a case brings, which its name says: ``text to text+image+video``."""
+    return sum(part in SCENES for part in name.partition(" to ")[2].split("+"))
 
 
 def _case(name: str, turns: Callable[[Draw], None]) -> Case:

@@ -1,4 +1,5 @@
 import re
+from collections import Counter
 from functools import cache
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from anyany.media.table import MEDIA
 from anyany.messages.types import Media, Text, media_of, to_json, validate
 from anyany.microworld import dialogues, turns
-from anyany.microworld.dialogues import CASES, main_scene, sample_dialogue
+from anyany.microworld.dialogues import CASES, case_to_learn, main_scene, sample_dialogue
 from anyany.microworld.levels import LEVELS, novel_pairs, sample_scene
 from anyany.microworld.oracles.answers import is_right
 from anyany.microworld.oracles.captions import read_caption, text_novel_pairs
@@ -41,6 +42,17 @@ def test_the_named_cases_are_there_and_every_pair_of_modalities(record_property)
     assert set(NAMED) <= set(CASES)
     assert len(DEPENDENT) == 9 + 1
     assert len(CASES) == 1 + 3 + 3 + 9 + 3 + 3 + 3
+
+
+def test_a_case_to_learn_is_twice_as_likely_with_each_further_medium_that_its_reply_brings():
+    rng, number = rng_of("cases to learn"), 6400
+    found = Counter(case_to_learn(rng) for _ in range(number))
+    weights = dict.fromkeys(CASES, 1) | {"text to text+image+video+audio": 4, "text+image to text+image+video": 2}
+    weights |= {f"text to text+{pair}": 2 for pair in ("image+video", "image+audio", "video+audio")}
+    assert sum(weights.values()) == 20 + 4 * 2 + 4 and found.keys() == weights.keys()
+    for case, weight in weights.items():
+        expected = number * weight / 32
+        assert abs(found[case] - expected) < 4 * expected**0.5, case
 
 
 @pytest.mark.parametrize(("level", "case"), EVERY)
