@@ -92,6 +92,8 @@ def whole_then_shared(matrix_RC: Tensor) -> Tensor:
 
 def orthogonal(matrix_RC: Tensor) -> Tensor:
     """About U V^T of the matrix U S V^T: five Newton-Schulz steps leave singular values between 0.68 and 1.14."""
+    if not matrix_RC.any():  # of a projector that no sample has asked for yet
+        return torch.zeros_like(matrix_RC)
     is_tall = matrix_RC.shape[0] > matrix_RC.shape[1]
     wide_KC = matrix_RC.float().mT if is_tall else matrix_RC.float()
     wide_KC = wide_KC / (wide_KC.norm() + 1e-7)

@@ -76,6 +76,17 @@ def test_without_a_gradient_nothing_moves_or_decays():
     assert not optimizer.state
 
 
+def test_a_gradient_of_zeros_moves_nothing_and_decays_what_there_is():
+    parameter = nn.Parameter(torch.ones(2, 4))
+    optimizer = Muon([parameter], lr=0.1, weight_decay=1.0)
+    parameter.grad = torch.zeros(2, 4)
+    optimizer.step()
+    torch.testing.assert_close(parameter.detach(), torch.full((2, 4), 0.9))
+    assert not optimizer.state[parameter]["momentum"].any()
+    for matrix_RC in (torch.zeros(2, 4), torch.zeros(4, 2)):
+        assert torch.equal(orthogonal(matrix_RC), matrix_RC)
+
+
 def test_all_steps_are_about_as_long_whatever_the_shape():
     for shape in ((8, 8), (4, 64), (64, 4)):
         parameter = nn.Parameter(torch.zeros(shape))
