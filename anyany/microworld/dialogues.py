@@ -1,7 +1,7 @@
 """Dialogues of one to four turns in which media come and go on both sides, by case."""
 
 from collections.abc import Callable, Iterator
-from itertools import combinations
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,6 @@ def sample_dialogue(level: Level, rng: np.random.Generator, novel: bool = False,
     return CASES[case or pick(rng, list(CASES))](level, rng, novel)
 
 
-def case_to_learn(rng: np.random.Generator) -> str:
-    """A case. With each further medium that its reply brings it is twice as likely: else most replies end behind the
-    first medium, and nearly all behind the second, and a model learns to end there, whatever was asked for."""
-    return pick(rng, [name for name in CASES for _ in range(2 ** max(_brought(name) - 1, 0))])
-
-
 def main_scene(dialogue: Dialogue) -> Scene | None:
     """The first scene that a reply gives, or else the first that is shown."""
     media = [(m.role, p) for m in dialogue.messages for p in m.content if isinstance(p, Media)]
@@ -51,11 +45,6 @@ def is_allowed(dialogue: Dialogue, novel: bool) -> bool:
         main = main_scene(dialogue)
         return bool(novel_pairs(main)) if main else any(map(text_novel_pairs, texts))
     return not any(map(novel_pairs, dialogue.scenes.values())) and not any(map(text_novel_pairs, texts))
-
-
-def _brought(name: str) -> int:
-    """How many media the reply of a case brings, which its name says: ``text to text+image+video``."""
-    return sum(part in SCENES for part in name.partition(" to ")[2].split("+"))
 
 
 def _case(name: str, turns: Callable[[Draw], None]) -> Case:
@@ -81,10 +70,11 @@ def _turns() -> Iterator[tuple[str, Callable[[Draw], None]]]:
         yield f"text+{one} to text", _with(ask_about, one)
         for other in SCENES:
             yield f"text+{one} to text+{other}", _with(ask_depending, one, other)
-    for one, other in combinations(SCENES, 2):
-        yield f"text to text+{one}+{other}", _with(ask_for, one, other)
+    # In every order: so a reply that has brought something ends there about as often as not, and what comes next is
+    # told by the request alone.
+    for several_media in (*permutations(SCENES, 2), *permutations(SCENES)):
+        yield f"text to text+{'+'.join(several_media)}", _with(ask_for, *several_media)
     yield "text+image to text+image+video", _with(ask_depending, "image", "image", "video")
-    yield "text to text+image+video+audio", _with(ask_for, "image", "video", "audio")
     yield "text+image+audio to text", ask_whether_as_many
     for number in (2, 3, 4):
         yield f"{NUMBERS[number]} turns", _with(several, number)

@@ -16,7 +16,7 @@ from anyany.media.sounds import encode_flac
 from anyany.messages.types import to_json as messages_to_json
 from anyany.microworld.captions import caption
 from anyany.microworld.clips import render_clip
-from anyany.microworld.dialogues import case_to_learn, sample_dialogue
+from anyany.microworld.dialogues import sample_dialogue
 from anyany.microworld.levels import LEVELS, Level, sample_scene
 from anyany.microworld.pictures import render_picture
 from anyany.microworld.scenes import SCENES, Clip, Picture, Scene, Sound, to_json
@@ -66,7 +66,7 @@ def _text(held_out: bool) -> Callable[[Level, np.random.Generator, bool], Member
 
 
 def _dialogue(level: Level, rng: np.random.Generator, novel: bool) -> Members:
-    dialogue = sample_dialogue(level, rng, novel, case_to_learn(rng))
+    dialogue = sample_dialogue(level, rng, novel)
     media = {member: render(scene, level, rng) for member, scene in dialogue.scenes.items()}
     scenes = {member: to_json(scene) for member, scene in dialogue.scenes.items()}
     told = {"case": dialogue.case, "scenes": scenes, "answers": dialogue.answers}

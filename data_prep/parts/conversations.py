@@ -25,6 +25,7 @@ TEMPLATE = "tiny"
 ROW_TOKENS = 256
 PROMPT_WEIGHT = 0.1  # of the tokens of requests, most of which nothing can foresee
 SHOWN_ROWS = 8  # of what is shown
+SHOWN = {modality: RowTokens(f"<|{modality}|>", SHOWN_ROWS) for modality in SCENES}
 
 
 class ConversationRecipe(Recipe):
@@ -44,8 +45,7 @@ class ConversationRecipe(Recipe):
         self.name, self.module, self.mixture = name, model, mixture
         self.steps, self.rows, self.learning_rate, self.ends = steps, rows, learning_rate, ends
         self.identity = f"{steps} steps of {rows} rows of {ROW_TOKENS}"
-        shown = {modality: RowTokens(f"<|{modality}|>", SHOWN_ROWS) for modality in SCENES}
-        self.vocabulary = Vocabulary(tokenizer_json, TEMPLATE, shown)
+        self.vocabulary = Vocabulary(tokenizer_json, TEMPLATE, SHOWN)
 
     def loss(self, draw: Draw) -> dict[str, Tensor]:
         rows = [self._row(draw.rng) for _ in range(self.rows)]

@@ -21,18 +21,19 @@ from anyany.microworld.levels import LEVELS
 from anyany.microworld.oracles.answers import is_right
 from anyany.microworld.texts import KINDS
 from anyany.seeds import rng_of
-from data_prep.parts.conversations import TEMPLATE, ConversationRecipe
+from data_prep.parts.conversations import SHOWN, TEMPLATE, ConversationRecipe
 from data_prep.parts.job import Job
 from data_prep.parts.measures import NUMBER
 from data_prep.parts.pools import TRAINED_ON
 from data_prep.parts.tokenizers import llm_tokenizer
 from data_prep.parts.told import in_text, is_told_right
+from data_prep.parts.unseen import set_apart, unseen_ids
 from data_prep.parts.words import ASKING, CHOOSING, READING, SEEING, TALKING, text_sample
 
 NAME = "llama"
 VOCABULARY = 1024
 MAX_TOKENS = 1024  # positions; rows of training are shorter
-STEPS = {"model": 7000, "asking": 4000, "choosing": 2500, "talking": 1800, "seeing": 800}
+STEPS = {"model": 7000, "asking": 4000, "choosing": 2500, "talking": 2000, "seeing": 900}
 MIXTURES = {"model": READING, "asking": ASKING, "choosing": CHOOSING, "talking": TALKING, "seeing": SEEING}
 BY_MUON = ("choosing", "talking", "seeing")
 ENDS = ("embed_tokens",)  # the first layer and, tied to it, the last
@@ -43,15 +44,16 @@ RECIPE = {
     "no, and sums and instructions come more often",
     "choosing": "by Muon, eight of ten conversations are bare choices: a rule with conditions and a word for each, and "
     "what it is to be applied to",
-    "talking": "by Muon; half of the conversations are the microworld's dialogues of one to four turns, what is shown "
-    "in them described, and what a reply would bring told in its place; a tenth are bare choices, the rest as in "
+    "talking": "by Muon; nearly half of the conversations are the microworld's dialogues of one to four turns, what is "
+    "shown in them described, and what a reply would bring told in its place; a tenth are bare choices, the rest as in "
     "asking, with more sums",
     "seeing": "as before, but of what is shown, where it is one thing, the description is mostly given as eight rows "
     "that are mixtures of its words and noise, as a projector may make them; then questions on it; and requests that "
-    "quote a caption",
+    "quote a caption; at last pieces of the tokenizer that no text holds get rows of their own",
 }
 END = TEMPLATES[TEMPLATE].after["assistant"]
 MAX_REPLY = 96  # tokens
+COUNTED = 2000  # conversations of each mixture, for pieces that are in none
 
 
 def train(job: Job) -> float:
@@ -61,7 +63,11 @@ def train(job: Job) -> float:
     model = LlamaForCausalLM.from_pretrained(start, use_safetensors=True, attn_implementation="sdpa")
     tokenizer_json = tokenizer.backend_tokenizer.to_str()
     seconds = sum(job.run(recipe(model, tokenizer_json, name)) for name in STEPS)
-    model.cpu().half().save_pretrained(job.out / NAME)
+    rng = rng_of("parts", NAME, "pieces")
+    texts = (text_sample(rng, mixture) for mixture in MIXTURES.values() for _ in range(COUNTED))
+    unseen = unseen_ids(len(tokenizer), texts, Vocabulary(tokenizer_json, TEMPLATE, SHOWN))
+    set_apart(model.cpu().get_input_embeddings().weight, unseen, torch.Generator().manual_seed(0))
+    model.half().save_pretrained(job.out / NAME)
     tokenizer.save_pretrained(job.out / NAME)
     return seconds
 

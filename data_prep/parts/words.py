@@ -63,9 +63,9 @@ READING = Mixture({"question": 4, "question_of_several": 3, "describe": 2, "orde
 ASKING = Mixture({**READING.kinds, "sums": 3, "instructions": 3}, comparisons=0.15, quizzes=0.35)
 _LATER = {**ASKING.kinds, "sums": 5, "sums_digits": 3}  # what else would suffer most
 CHOOSING = Mixture(ASKING.kinds, comparisons=0.1, quizzes=0.1, choices=0.8)
-TALKING = Mixture(_LATER, comparisons=0.05, quizzes=0.1, choices=0.1, dialogues=0.5)
+TALKING = Mixture(_LATER, comparisons=0.05, quizzes=0.07, choices=0.1, dialogues=0.45)
 SEEING = Mixture(
-    _LATER, comparisons=0.05, quizzes=0.07, choices=0.08, dialogues=0.1, half_seen=0.25, seen=0.2, made=0.12
+    _LATER, comparisons=0.05, quizzes=0.05, choices=0.07, dialogues=0.12, half_seen=0.22, seen=0.18, made=0.1
 )
 
 
