@@ -13,6 +13,7 @@ from anyany.files import needing_room
 from anyany.launch.checks import checked
 from anyany.launch.command_line import CONF, check_command_line
 from anyany.launch.stored import existing, last_stage, stored_config, whole_run
+from anyany.surroundings import settle
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ def write_losses(run: Path, split: str) -> None:
 
 
 if __name__ == "__main__":
+    settle()
     try:
         check_command_line(CONF, "eval", sys.argv[1:])
     except UserError as error:

@@ -14,6 +14,7 @@ from anyany.files import needing_room
 from anyany.launch import jobs, pipeline
 from anyany.launch.checks import checked
 from anyany.launch.command_line import CONF, check_command_line
+from anyany.surroundings import settle
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
@@ -46,6 +47,7 @@ def train(cfg: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
+    settle()
     try:
         check_command_line(CONF, "train", sys.argv[1:])
         if pipeline.is_asked_for(sys.argv[1:]):

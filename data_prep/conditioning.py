@@ -8,11 +8,11 @@ kept, so it can be stopped and started again, and on several machines that share
 """
 
 import logging
-import os
 import sys
 from collections.abc import Sequence
 
 from anyany.faults import UserError
+from anyany.surroundings import settle
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if {"-h", "--help"} & set(given):
         sys.stdout.write(__doc__ or "")
         return 0
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    settle()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         written, there = compute(given)

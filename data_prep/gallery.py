@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from anyany.files import write_whole
+from anyany.surroundings import settle
 from data_prep.parts import PARTS
 from data_prep.shipped import NAMES, shipped
 
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    settle()
     names = [name for name in NAMES if (args.parts / name).is_dir()]
     if not names:
         sys.exit(f"no decoder under {args.parts}; `make parts` trains them")

@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     written = sum(shard.last - shard.first for shard in missing)
     rate = f" at {written / seconds:.0f} records/s" if written else ""
     say(f"{folder}: {len(shards)} shards with {records} records; {written} written now{rate}, {records - written} kept")
-    say("next: python train.py")
+    say(f"next: python train.py level={args.level}")
     return 0
 
 

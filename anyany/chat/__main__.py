@@ -4,7 +4,6 @@ python -m anyany.chat run=outputs/default/first "draw three red circles"
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from anyany.faults import Fault, UserError
 from anyany.media.table import MEDIA
+from anyany.surroundings import settle
 
 if TYPE_CHECKING:
     from anyany.messages.types import Media
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def answer(args: argparse.Namespace) -> int:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    settle()
     from anyany.chat.conversation import Chat
     from anyany.launch.running import generator_of
 

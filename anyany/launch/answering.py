@@ -1,10 +1,12 @@
 """What answers an evaluation: the model in this process, or in several that each hold it."""
 
+import os
 import pickle
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,21 @@ def _done(pool: ProcessPoolExecutor, jobs: Sequence[Job]) -> Iterator[Any]:
 _generator: Generator  # of such a process
 
 
+def end_with_parent() -> None:
+    """A process of a pool waits for jobs for ever once its parent was killed; from here on it ends with it."""
+    parent = parent_process()
+    assert parent is not None, "only for a process that multiprocessing started"
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def _begin(run: Path, threads: int, bf16: bool) -> None:
     global _generator
+    end_with_parent()
     torch.set_num_threads(threads)
     _generator = generator_of(run, bf16)
 

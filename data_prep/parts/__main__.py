@@ -11,6 +11,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from anyany.surroundings import settle
 from data_prep import bounds
 from data_prep.parts import PARTS, WORK
 
@@ -19,7 +20,7 @@ NAMES = ("llama", "imagebind", "stable_diffusion", "zeroscope", "audioldm")
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    settle()
     import torch
 
     from anyany.faults import UserError

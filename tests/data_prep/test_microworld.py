@@ -58,7 +58,9 @@ def test_again_it_writes_nothing_and_after_a_stop_what_is_missing(world, capsys)
     shard = world / "easy" / "train" / "image-00001.tar"
     (shard.parent / f"{shard.name}.index.jsonl").unlink()
     assert microworld.main(["--out", str(world), *SMALL]) == 0
-    assert " 5 written now" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert " 5 written now" in told
+    assert told.endswith("next: python train.py level=easy\n")
     assert written(world) == before
     assert microworld.main(["--out", str(world), *SMALL]) == 0
     assert " 0 written now" in capsys.readouterr().out
