@@ -25,7 +25,7 @@ class Muon(Optimizer):
     Args:
         betas: Adam's.
         momentum: Muon's, as Nesterov has it.
-        weight_decay: of what Muon trains alone: scales of norms, biases and tokens are not to be small.
+        weight_decay: of matrices, whichever of the two trains them; scales of norms and biases are not to be small.
 
     A group may hold ``by_adam``: whether Adam trains its matrices too. Rows of an embedding are vectors, one by one.
     """
@@ -49,10 +49,9 @@ class Muon(Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     has_rows = parameter.ndim > 1 and parameter.shape[0] > 1
-                    is_matrix = has_rows and not group["by_adam"]
-                    if is_matrix:
+                    if has_rows:
                         parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    change = self._along_muon if is_matrix else self._along_adam
+                    change = self._along_muon if has_rows and not group["by_adam"] else self._along_adam
                     parameter.sub_(change(parameter.grad, self.state[parameter], group), alpha=group["lr"])
         return loss
 
@@ -66,7 +65,7 @@ class Muon(Optimizer):
         return RMS * max(matrix_RC.shape) ** 0.5 * whole_then_shared(matrix_RC).view_as(ahead_RC)
 
     def _along_adam(self, gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> Tensor:
-        """Adam's own (Kingma & Ba 2014, arXiv 1412.6980), there being no decay."""
+        """Adam's own (Kingma & Ba 2014, arXiv 1412.6980), the decay beside it (Loshchilov & Hutter 2017)."""
         if not state:
             state |= {
                 "steps": torch.zeros(()),

@@ -56,8 +56,8 @@ def test_vectors_and_what_a_group_leaves_to_it_are_trained_by_adam():
     theirs = [nn.Parameter(p.detach().clone()) for p in mine]
     groups = [{"params": mine[:1], "lr": 0.3}, {"params": mine[1:], "by_adam": True}]
     own = Muon(groups, lr=0.1, betas=(0.8, 0.9), weight_decay=0.2)
-    options = {"lr": 0.1, "betas": (0.8, 0.9)}  # without the decay, which is that of matrices
-    library = torch.optim.Adam([{"params": theirs[:1], "lr": 0.3}, {"params": theirs[1:]}], **options)
+    vectors = {"params": theirs[:1], "lr": 0.3, "weight_decay": 0.0}  # the decay is that of matrices
+    library = torch.optim.AdamW([vectors, {"params": theirs[1:]}], lr=0.1, betas=(0.8, 0.9), weight_decay=0.2)
     for _ in range(6):
         for one, other in zip(mine, theirs, strict=True):
             one.grad = torch.randn_like(one)
