@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -184,7 +184,8 @@ class StepLoader:
                 counts: Counter[str] = Counter()
                 for micro in arrived:
                     counts.update(micro.counts)
-                yield StepBatch(step.index, step.after, arrived, dict(counts))
+                batches = [replace(micro, step=step.index) for micro in arrived]
+                yield StepBatch(step.index, step.after, batches, dict(counts))
                 arrived = []
 
     def counted(self, step: StepBatch) -> None:

@@ -49,7 +49,7 @@ def model_of(config: Config, parts: Assembled) -> AnyToAny:
     """The sides that the stage uses, with their weights."""
     stage = config["stage"]
     encoded, keeps = config["data"]["cache_features"], stage["loss_weights"]["keep"] > 0
-    return parts.model(stage["reads"], stage["writes"], encoded, stage["temperature"], keeps)
+    return parts.model(stage["reads"], stage["writes"], encoded, stage["temperature"], keeps, stage["feature_noise"])
 
 
 def trains_of(config: Config, parts: Assembled) -> dict[str, Any]:

@@ -80,6 +80,7 @@ class Stage(Strict):
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat | None = None  # of the entries of `trains` that take it
     temperature: PositiveFloat = 1.0
+    feature_noise: NonNegativeFloat = 0.0  # in units of the features' standard deviation
     max_grad_norm: PositiveFloat | None
     loss_weights: LossWeights
     trains: dict[str, Trains | None]  # None: what another config has under this name is not trained

@@ -44,6 +44,7 @@ class Hole:
 class MediaBatch:
     values: Tensor  # [N, ...] preprocessed, or features [N, L, D]; one dummy item where the batch reads none
     slots_BT: Tensor  # index into the N * K media rows, or NO_SLOT
+    names: list[str]  # of the items; none of the dummy
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Batch:
     counts: dict[str, int] = field(default_factory=dict)
     samples: list[tuple[str, str]] = field(default_factory=list)  # (source, key) of what takes part
     holes: list[Hole] = field(default_factory=list)
+    step: int = 0  # of the run: with an item's name it tells what is drawn for it at random
 
     def to(self, device: torch.device | str) -> "Batch":
         return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
@@ -168,15 +170,15 @@ def _text(rows: Sequence[Sequence[Sample]], width: int, pad_id: int) -> tuple[Te
 
 
 def _media(name: str, rows: Sequence[Sequence[Sample]], width: int, dummy: Tensor) -> MediaBatch:
-    values = [
-        value
+    found = [
+        (value, f"{sample.source}/{sample.key}/{number}")
         for row in rows
         for sample in row
-        for part, value in zip(sample.rendered.media, sample.values, strict=True)
+        for number, (part, value) in enumerate(zip(sample.rendered.media, sample.values, strict=True))
         if part.modality == name
     ]
     slots_BT = _join_slots([[sample.rendered.slots.get(name) for sample in row] for row in rows], rows, width)
-    return MediaBatch(_stack(name, values or [dummy]), slots_BT)
+    return MediaBatch(_stack(name, [value for value, _ in found] or [dummy]), slots_BT, [told for _, told in found])
 
 
 def _targets(name: str, rows: Sequence[Sequence[Sample]], width: int) -> TargetBatch:

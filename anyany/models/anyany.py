@@ -9,10 +9,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from anyany.messages.collate import Batch
+from anyany.messages.collate import Batch, MediaBatch
 from anyany.models.contracts import LLM, Encoder, InputProjector, OutputProjector, Term
+from anyany.ops.feature_noise import noisy
 from anyany.ops.fuse import fuse, gather
 from anyany.ops.losses import alignment_loss, kept_loss, next_token_loss
+from anyany.seeds import seed_of
 
 
 class AnyToAny(nn.Module):
@@ -26,6 +28,7 @@ class AnyToAny(nn.Module):
         temperature: by which logits are divided in training, so that what is read has to outweigh what the LLM expects
             of text by as much more; evaluation has none, nor has text beside which nothing is read or made.
         keeps: whether the last term tells how far the LLM has moved from its frozen weights on such text.
+        noise: on features in training, in units of their standard deviation; what is told by few numbers drowns in it.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class AnyToAny(nn.Module):
         output_projectors: Mapping[str, OutputProjector],
         temperature: float = 1.0,
         keeps: bool = False,
+        noise: float = 0.0,
     ):
         super().__init__()
         self.inputs, self.outputs = dict(inputs), dict(outputs)
@@ -45,7 +49,7 @@ class AnyToAny(nn.Module):
         self.input_projectors = nn.ModuleDict(input_projectors)
         self.llm = llm
         self.output_projectors = nn.ModuleDict(output_projectors)
-        self.temperature, self.keeps = temperature, keeps
+        self.temperature, self.keeps, self.noise = temperature, keeps, noise
 
     def forward(self, batch: Batch) -> dict[str, Term]:
         """The loss terms of one micro-batch, each (sum, count)."""
@@ -84,9 +88,15 @@ class AnyToAny(nn.Module):
         for name, (encoder, input_projector) in self.inputs.items():
             media = batch.media[name]
             features_NLD = self.encoders[encoder](media.values, name) if encoder in self.encoders else media.values
-            rows_NKD = self.input_projectors[input_projector](features_NLD.to(text_BTD.dtype))
+            features_NLD = self.noised(features_NLD.to(text_BTD.dtype), media, batch.step)
+            rows_NKD = self.input_projectors[input_projector](features_NLD)
             text_BTD = fuse(text_BTD, rows_NKD.flatten(0, 1), media.slots_BT)
         return text_BTD
+
+    def noised(self, features_NLD: Tensor, media: MediaBatch, step: int) -> Tensor:
+        if not (self.training and self.noise and media.names):
+            return features_NLD
+        return noisy(features_NLD, self.noise, [seed_of("noise", step, name) for name in media.names])
 
     def conditioning(self, name: str, hidden_BTD: Tensor, text_BTD: Tensor, signal_slots_BT: Tensor) -> Tensor:
         """``[N, L, D]`` from the states *at* the signal tokens and these tokens' own embeddings.

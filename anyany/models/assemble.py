@@ -65,12 +65,13 @@ class Assembled:
         encoded: bool = False,
         temperature: float = 1.0,
         keeps: bool = False,
+        noise: float = 0.0,
     ) -> AnyToAny:
         """The parts with their weights, without those of a side that is not needed. Decoders stay apart.
 
         Args:
             encoded: media come as features, so encoders are not needed either.
-            temperature, keeps: of the training loss on text, see AnyToAny.
+            temperature, keeps, noise: of training, see AnyToAny.
         """
         if keeps and self.llm.digest() is None:
             raise ValueError(
@@ -84,7 +85,7 @@ class Assembled:
             encoder.load()
         self.llm.load()
         output_projectors = {name: self.output_projectors[name] for name in outputs}
-        return AnyToAny(inputs, outputs, encoders, projectors, self.llm, output_projectors, temperature, keeps)
+        return AnyToAny(inputs, outputs, encoders, projectors, self.llm, output_projectors, temperature, keeps, noise)
 
     def _layout(self, name: str) -> TokenLayout:
         layout = self.vocabulary.rows[name].layout

@@ -58,6 +58,7 @@ def test_workers_change_nothing(samples):
     assert len(plain) == len(parallel) == 12
     for one, other in zip(plain, parallel, strict=True):
         assert (one.index, one.after, one.counts) == (other.index, other.after, other.counts)
+        assert {batch.step for batch in one.micro_batches + other.micro_batches} == {one.index}
         assert all(same(a, b) for a, b in zip(one.micro_batches, other.micro_batches, strict=True))
 
 

@@ -9,8 +9,8 @@ from anyany.messages.collate import Batch, Hole, MediaBatch, TargetBatch
 def batch() -> Batch:
     ids = torch.arange(6).reshape(2, 3)
     media = {
-        "image": MediaBatch(torch.arange(7, dtype=torch.uint8).reshape(1, 7), ids - 3),
-        "audio": MediaBatch(torch.randn(2, 5), ids.flip(0)),
+        "image": MediaBatch(torch.arange(7, dtype=torch.uint8).reshape(1, 7), ids - 3, ["s/k/0"]),
+        "audio": MediaBatch(torch.randn(2, 5), ids.flip(0), []),
     }
     targets = {"image": TargetBatch(["a", None], ids, torch.randn(0, 3).half())}
     return Batch(

@@ -1,5 +1,7 @@
 """What the model reads out of the LLM's states. The LLM here is a plain one, whose states tell their own position."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -225,3 +227,32 @@ def test_temperature_is_of_training_alone(parts, samples):
         at_1, at_2 = (float(model.train()(batch)["text"][0]) for model in (plain, warm))
         assert at_1 != pytest.approx(at_2, rel=1e-3)
         assert float(warm.eval()(batch)["text"][0]) == pytest.approx(at_1)
+
+
+class Fed(nn.Module):
+    """An input projector that keeps what it is fed."""
+
+    def forward(self, features_NLD):
+        self.seen_NLD = features_NLD
+        return features_NLD
+
+
+def test_noise_is_of_training_alone_and_an_item_has_its_own_at_each_step(parts, samples):
+    batch = collate([[samples["none"], samples["in turns"]], [samples["before"]]], parts.vocabulary, dummies(parts))
+    row, num_items = parts.vocabulary.rows["image"], len(batch.media["image"].names)
+    assert batch.media["image"].names == ["s/none/0", "s/in turns/0", "s/before/0"]
+    given_NLD = torch.randn(num_items, row.num_rows, parts.llm.dim, generator=torch.Generator().manual_seed(0))
+
+    def seen(media, step=3, training=True):
+        model = AnyToAny({"image": ("none", "fed")}, {}, {}, {"fed": (fed := Fed())}, parts.llm, {}, noise=0.5)
+        one = replace(batch, step=step, media={"image": media})
+        model.train(training).fused(parts.llm.embed(batch.input_ids_BT), one)
+        return fed.seen_NLD
+
+    media = replace(batch.media["image"], values=given_NLD)
+    noised_NLD = seen(media)
+    assert torch.equal(seen(media, training=False), given_NLD)
+    assert 0.3 < (noised_NLD - given_NLD).std() < 0.7
+    assert not torch.equal(seen(media, step=4), noised_NLD)
+    turned = replace(media, values=given_NLD.flip(0), names=media.names[::-1])
+    assert torch.equal(seen(turned), noised_NLD.flip(0))
