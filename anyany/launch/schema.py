@@ -79,8 +79,8 @@ class Stage(Strict):
     max_epochs: PositiveInt | None
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat | None = None  # of the entries of `trains` that take it
-    temperature: PositiveFloat = 1.0
-    feature_noise: NonNegativeFloat = 0.0  # in units of the features' standard deviation
+    temperature: PositiveFloat
+    feature_noise: NonNegativeFloat  # in units of the features' standard deviation
     max_grad_norm: PositiveFloat | None
     loss_weights: LossWeights
     trains: dict[str, Trains | None]  # None: what another config has under this name is not trained

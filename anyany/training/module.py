@@ -122,7 +122,7 @@ class TrainingModule(LightningModule):
         self._log("val", sums, counts)
 
     def _seed_step(self, step: StepBatch) -> None:
-        """What the model draws (dropout, noise) follows from seed, step and rank, so a resumed run draws the same."""
+        """What the model draws (dropout) follows from seed, step and rank, so a resumed run draws the same."""
         torch.manual_seed(seed_of("step", self.seed, step.index, self.global_rank))
 
     def _check_terms(self, terms: Mapping[str, Term], batch: Batch) -> None:
