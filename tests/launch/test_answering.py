@@ -22,7 +22,9 @@ if __name__ == "__main__":
 def test_a_process_ends_with_the_parent_that_was_killed(tmp_path):
     (tmp_path / "parent.py").write_text(PARENT)
     command = [sys.executable, str(tmp_path / "parent.py")]
-    with subprocess.Popen(command, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        command, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as parent:
         child = int(parent.stdout.readline())
         parent.kill()
     for _ in range(100):

@@ -20,7 +20,10 @@ from anyany.media.table import MediaFault
 
 STEP = 25  # grey levels between one frame of ``greys`` and the next
 RATE_HZ = 16_000
-_CODEC_OPTIONS = {"libx265": {"x265-params": "log-level=none:bframes=0"}}  # B-frames get random times in short clips
+_X265 = {  # its threads have once waited for each other for ever; B-frames get random times in short clips
+    "x265-params": "log-level=none:bframes=0:pools=none:frame-threads=1"
+}
+_CODEC_OPTIONS = {"libx265": _X265}
 
 
 def saved(image: Image.Image, format_name: str, **options: object) -> bytes:
