@@ -14,6 +14,7 @@ from anyany.data.samples import SampleReader
 from anyany.data.transport import PackedBatch, pack_batch, unpack_batch
 from anyany.faults import UserError
 from anyany.messages.collate import Batch, Hole, Sample, collate
+from anyany.seeds import seed_of
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +185,8 @@ class StepLoader:
                 counts: Counter[str] = Counter()
                 for micro in arrived:
                     counts.update(micro.counts)
-                batches = [replace(micro, step=step.index) for micro in arrived]
+                seed = seed_of("step", self.plan.seed, step.index)
+                batches = [replace(micro, seed=seed) for micro in arrived]
                 yield StepBatch(step.index, step.after, batches, dict(counts))
                 arrived = []
 

@@ -73,7 +73,7 @@ class Batch:
     counts: dict[str, int] = field(default_factory=dict)
     samples: list[tuple[str, str]] = field(default_factory=list)  # (source, key) of what takes part
     holes: list[Hole] = field(default_factory=list)
-    step: int = 0  # of the run: with an item's name it tells what is drawn for it at random
+    seed: int = 0  # of its step: with an item's name it tells what is drawn for it at random
 
     def to(self, device: torch.device | str) -> "Batch":
         return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))

@@ -88,15 +88,15 @@ class AnyToAny(nn.Module):
         for name, (encoder, input_projector) in self.inputs.items():
             media = batch.media[name]
             features_NLD = self.encoders[encoder](media.values, name) if encoder in self.encoders else media.values
-            features_NLD = self.noised(features_NLD.to(text_BTD.dtype), media, batch.step)
+            features_NLD = self.noised(features_NLD.to(text_BTD.dtype), media, batch.seed)
             rows_NKD = self.input_projectors[input_projector](features_NLD)
             text_BTD = fuse(text_BTD, rows_NKD.flatten(0, 1), media.slots_BT)
         return text_BTD
 
-    def noised(self, features_NLD: Tensor, media: MediaBatch, step: int) -> Tensor:
+    def noised(self, features_NLD: Tensor, media: MediaBatch, seed: int) -> Tensor:
         if not (self.training and self.noise and media.names):
             return features_NLD
-        return noisy(features_NLD, self.noise, [seed_of("noise", step, name) for name in media.names])
+        return noisy(features_NLD, self.noise, [seed_of("noise", seed, name) for name in media.names])
 
     def conditioning(self, name: str, hidden_BTD: Tensor, text_BTD: Tensor, signal_slots_BT: Tensor) -> Tensor:
         """``[N, L, D]`` from the states *at* the signal tokens and these tokens' own embeddings.

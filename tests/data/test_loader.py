@@ -12,13 +12,13 @@ from anyany.faults import UserError
 from anyany.messages.collate import Batch, Hole, map_tensors
 
 
-def loader(samples, packed=False, cache=None, num_epochs=1, global_batch=8, width=None, **options):
+def loader(samples, packed=False, cache=None, num_epochs=1, global_batch=8, width=None, seed=0, **options):
     orders = [SourceOrder(s.name, s.shard_sizes, 0, 2) for s in samples.sources]
     packing = {}
     if packed:
         tables = LengthTables(samples.sources, samples.reader, samples.vocabulary, cache)
         packing = {"lengths": tables, "max_tokens": samples.max_tokens}
-    plan = Plan(orders, global_batch, block_samples=40, **packing)
+    plan = Plan(orders, global_batch, seed, block_samples=40, **packing)
     return StepLoader(plan, MicroBatches(samples, width), plan.num_steps(num_epochs), **options)
 
 
@@ -58,8 +58,17 @@ def test_workers_change_nothing(samples):
     assert len(plain) == len(parallel) == 12
     for one, other in zip(plain, parallel, strict=True):
         assert (one.index, one.after, one.counts) == (other.index, other.after, other.counts)
-        assert {batch.step for batch in one.micro_batches + other.micro_batches} == {one.index}
+        assert len({batch.seed for batch in one.micro_batches + other.micro_batches}) == 1
         assert all(same(a, b) for a, b in zip(one.micro_batches, other.micro_batches, strict=True))
+
+
+def test_each_step_of_each_seed_has_a_seed_of_its_own_on_every_rank(samples):
+    ranks = [
+        [*loader(samples, num_ranks=2, rank=rank), *loader(samples, num_ranks=2, rank=rank, seed=1)] for rank in (0, 1)
+    ]
+    seeds = [[batch.seed for step in steps for batch in step.micro_batches] for steps in ranks]
+    assert seeds[0] == seeds[1]
+    assert len(set(seeds[0])) == len(seeds[0]) == 24
 
 
 def test_going_on_from_a_state_gives_what_would_have_come(samples, tmp_path):

@@ -243,9 +243,9 @@ def test_noise_is_of_training_alone_and_an_item_has_its_own_at_each_step(parts, 
     assert batch.media["image"].names == ["s/none/0", "s/in turns/0", "s/before/0"]
     given_NLD = torch.randn(num_items, row.num_rows, parts.llm.dim, generator=torch.Generator().manual_seed(0))
 
-    def seen(media, step=3, training=True):
+    def seen(media, seed=3, training=True):
         model = AnyToAny({"image": ("none", "fed")}, {}, {}, {"fed": (fed := Fed())}, parts.llm, {}, noise=0.5)
-        one = replace(batch, step=step, media={"image": media})
+        one = replace(batch, seed=seed, media={"image": media})
         model.train(training).fused(parts.llm.embed(batch.input_ids_BT), one)
         return fed.seen_NLD
 
@@ -253,6 +253,6 @@ def test_noise_is_of_training_alone_and_an_item_has_its_own_at_each_step(parts, 
     noised_NLD = seen(media)
     assert torch.equal(seen(media, training=False), given_NLD)
     assert 0.3 < (noised_NLD - given_NLD).std() < 0.7
-    assert not torch.equal(seen(media, step=4), noised_NLD)
+    assert not torch.equal(seen(media, seed=4), noised_NLD)
     turned = replace(media, values=given_NLD.flip(0), names=media.names[::-1])
     assert torch.equal(seen(turned), noised_NLD.flip(0))
