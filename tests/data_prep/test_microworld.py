@@ -80,9 +80,15 @@ def test_another_world_is_not_mixed_in(world):
         microworld.main(["--out", str(world), *SMALL, "--seed", "1"])
 
 
-@pytest.mark.parametrize(
-    "file", ["anyany/microworld/oracles/captions.py", "anyany/media/clips.py", "data_prep/microworld.py"]
+MADE_BY = (
+    "anyany/microworld/oracles/captions.py",
+    "anyany/media/clips.py",
+    "anyany/messages/types.py",
+    "data_prep/microworld.py",
 )
+
+
+@pytest.mark.parametrize("file", MADE_BY)
 def test_other_code_is_another_world(file, monkeypatch):
     before, read = microworld.code_digest(), Path.read_text
     assert (ROOT / file).exists()

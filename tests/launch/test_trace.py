@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from anyany.launch.trace import main, trace
+from anyany.launch.trace import main
+from anyany.launch.way import trace
 from data_prep import microworld
 
 
