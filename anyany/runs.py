@@ -31,10 +31,9 @@ def previous_delta(folder: Path, stage: str) -> Path | None:
     return next((path for path in reversed(found) if path.is_dir()), None)
 
 
-def unended(folder: Path, stage: str) -> list[str]:
-    """The stages before this one that were begun and have left no delta."""
-    begun = [name for name in STAGES[: STAGES.index(stage)] if (folder.parent / name / CONFIG).is_file()]
-    return [name for name in begun if not delta_folder(folder, name).is_dir()]
+def unended(run: Path) -> list[str]:
+    """The stages that were begun and have left no delta."""
+    return [folder.name for folder in stage_folders(run) if not delta_folder(folder, folder.name).is_dir()]
 
 
 def latest_checkpoint(run: Path) -> Path | None:

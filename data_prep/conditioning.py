@@ -1,18 +1,23 @@
-"""Computes what decoders' own text encoders give for the captions of a stage, ahead of training, shard by shard.
+"""Computes what decoders' own text encoders give for the captions that a stage reads, ahead of training, by shard.
 
 python -m data_prep.conditioning stage=dec_align source=[cc3m] rows.image.decoder=stable_diffusion \\
     rows.image.output_projector=transformer
 
 The words are those of train.py, which does the same itself for what is missing when it starts. Shards that are done are
-kept, so it can be stopped and started again, and on several machines that share paths.cache.
+kept, so it can be stopped and started again; several machines that share paths.cache share the work.
 """
 
 import logging
+import shlex
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from anyany.faults import UserError
 from anyany.surroundings import settle
+
+if TYPE_CHECKING:
+    from anyany.training.features import Filled
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,17 +28,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settle()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        written, there = compute(given)
+        computed, kept = compute(given)
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(f"conditioning of {written} shards computed now, of {there - written} kept\n")
-    sys.stdout.write(f"next: python train.py {' '.join(given)}\n")
+    sys.stdout.write(f"of the shards that the stage reads, {computed} computed now, {kept} kept\n")
+    sys.stdout.write(f"next: python train.py {shlex.join(given)}\n")
     return 0
 
 
-def compute(overrides: Sequence[str]) -> tuple[int, int]:
-    """(shards computed now, shards in all), those of validation too.
+def compute(overrides: Sequence[str]) -> "Filled":
+    """Shards, those of validation too.
 
     Raises:
         UserError: where the words are wrong, or there is no decoder to compute with.
@@ -52,9 +57,8 @@ def compute(overrides: Sequence[str]) -> tuple[int, int]:
             f"stage={config['stage']['name']} has no conditioning to compute: give a stage that writes, "
             "and a row with a decoder and an output_projector"
         )
-    shards = sum(len(source.headers) for source in (*data.sources, *data.val_sources))
     with asked_for():
-        return prepare(parts, data, device_of(config)), shards
+        return prepare(parts, data, device_of(config))["conditioning"]
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ python -m anyany.chat run=outputs/default/first "draw three red circles"
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anyany.faults import Fault, UserError
-from anyany.media.table import MEDIA
+from anyany.media.table import MEDIA, MediaSpec
 from anyany.surroundings import settle
 
 if TYPE_CHECKING:
@@ -30,10 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def answer(args: argparse.Namespace) -> int:
     settle()
-    from anyany.chat.conversation import Chat
-    from anyany.launch.running import generator_of
+    media, sampling = list(shown(args.shown)), sampling_of(args)
+    from anyany.chat.conversation import Chat  # heavy: what cannot be shown is told without it
+    from anyany.launch.running import generator_of, warn_of_unended
 
-    media, sampling = list(shown(args)), sampling_of(args)
+    warn_of_unended(Path(args.run))
     chat = Chat(generator := generator_of(Path(args.run)), sampling, args.seed)
     reply = chat.ask(args.request, media)
     rates = {name: decoder.rate_hz or 0.0 for name, decoder in generator.decoders.items()}
@@ -49,7 +51,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("run", type=_run, metavar="run=FOLDER", help="the folder of a run of train.py")
     parser.add_argument("request", help='what is asked: "draw three red circles"')
     for modality in MEDIA:
-        parser.add_argument(f"--{modality}", action="append", default=[], metavar="FILE", help="shown with the request")
+        parser.add_argument(
+            f"--{modality}", action="append", dest="shown", default=[], metavar="FILE", type=partial(_shown, modality),
+            help="shown with the request, in the order given",
+        )  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("chat"), help="folder for the media that it makes (chat)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--temperature", type=float, default=0.0, help="0 takes the likeliest token (0)")
@@ -67,22 +72,27 @@ def _run(word: str) -> str:
     return folder
 
 
-def shown(args: argparse.Namespace) -> "Iterator[Media]":
+def _shown(modality: str, path: str) -> tuple[str, str]:
+    return modality, path
+
+
+def shown(paths: Sequence[tuple[str, str]]) -> "Iterator[Media]":
     """What stands beside the request.
 
     Raises:
-        UserError: for a file that is not there.
-        MediaFault: for one of another kind. Both before anything heavy is loaded.
+        UserError: for a file that is not there, is of another kind or is cut off, before anything heavy is loaded.
     """
     from anyany.messages.types import Media
 
-    for modality, kind in MEDIA.items():
-        for path in getattr(args, modality):
-            try:
-                kind.probe(Path(path).read_bytes())
-            except OSError as error:
-                raise UserError(f"{path}: {error.strerror}") from error
-            yield Media(modality, path=path)
+    for modality, path in paths:
+        try:
+            data = Path(path).read_bytes()
+            MEDIA[modality].decode(data, MediaSpec())
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}") from error
+        except Fault as fault:
+            raise UserError(f"{path}: {fault}") from fault
+        yield Media(modality, data=data)
 
 
 def sampling_of(args: argparse.Namespace) -> "Sampling":

@@ -21,7 +21,7 @@ from anyany.figures import Figure, from_json
 from anyany.files import write_whole
 from anyany.launch.answering import side_by_side
 from anyany.launch.experiment import device_of
-from anyany.launch.running import UNTRAINED, answering, each_stage, untrained
+from anyany.launch.running import UNTRAINED, answering, each_stage, untrained, warn_of_unended
 from anyany.launch.stored import last_stage, stored_config
 from anyany.models.assemble import Assembled
 from anyany.models.precision import is_bf16
@@ -41,7 +41,7 @@ def evaluate_run(
         processes: that answer side by side; None is one a core, on a GPU one.
         precision: of the decoders' matrix products: "fp32", "bf16" or "auto".
     """
-    config = stored_config(last_stage(run))
+    config, missing = stored_config(last_stage(run)), warn_of_unended(run)
     parts, model = untrained(config)
     conversations = held_out_texts(config["level"], number)
     forgotten = {
@@ -55,6 +55,7 @@ def evaluate_run(
     write_whole(run / SCOREBOARD, json.dumps(as_json(figures), indent=1) + "\n")
     stages = ", ".join(name for name in forgotten if name != UNTRAINED) or "none"
     told = f"Level {config['level']}, {number} items a figure, seed {seed}, stages: {stages}."
+    told += f" Begun and not ended: {', '.join(missing)}." if missing else ""
     told += " Decoders round their products to bfloat16." if bf16 else ""
     write_whole(run / REPORT, report(f"{run.parent.name} / {run.name}", told, figures, answered))
     return figures

@@ -11,7 +11,7 @@ from anyany.launch.stored import last_stage, stored_config, whole_run
 from anyany.models.anyany import AnyToAny
 from anyany.models.assemble import Assembled
 from anyany.models.generate import Generator
-from anyany.runs import DELTAS, STAGES
+from anyany.runs import DELTAS, STAGES, unended
 from anyany.training.fit import seed_everything
 from anyany.training.handover import digests_of, tokens_of
 
@@ -31,10 +31,18 @@ def generator_of(run: Path, bf16: bool = False) -> Generator:
     run = whole_run(run)
     config = stored_config(last_stage(run))
     parts, model = untrained(config)
-    stages = list(each_stage(run, parts, model))
-    if stages == [UNTRAINED]:
-        log.warning("%s has no delta yet: its model answers as it was before training", run)
+    for _ in each_stage(run, parts, model):
+        pass
     return answering(config, parts, model, bf16)
+
+
+def warn_of_unended(run: Path) -> list[str]:
+    """The stages that were begun and have left nothing yet."""
+    missing = unended(whole_run(run))
+    if missing:
+        told = " and ".join(missing)
+        log.warning("%s: %s was begun and has not ended; what answers is what the stages before it left", run, told)
+    return missing
 
 
 def untrained(config: Mapping[str, Any]) -> tuple[Assembled, AnyToAny]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from anyany.faults import UserError
-from anyany.media.table import MEDIA, Preprocess
+from anyany.media.table import MEDIA, MediaFault, Preprocess
 from anyany.messages.collate import Sample, collate
 from anyany.messages.render import render
 from anyany.messages.types import Conversation, Media, Text
@@ -143,7 +143,7 @@ def opened(medium: Media, preprocess: Mapping[str, Preprocess]) -> Tensor:
 
     Raises:
         UserError: for a modality that the model does not read, or a file that is not there.
-        MediaFault: for one that cannot be decoded.
+        MediaFault: for one that cannot be decoded, with its path.
     """
     if medium.modality not in preprocess:
         able = ", ".join(preprocess) or "text alone"
@@ -158,7 +158,10 @@ def opened(medium: Media, preprocess: Mapping[str, Preprocess]) -> Tensor:
         except OSError as error:
             raise UserError(f"{medium.modality} {medium.path}: {error.strerror}; give a file that is there") from error
     assert data is not None, "a medium that is shown is held as a tensor, bytes or a path"
-    return prepare(MEDIA[medium.modality].decode(data, prepare.spec))
+    try:
+        return prepare(MEDIA[medium.modality].decode(data, prepare.spec))
+    except MediaFault as fault:
+        raise MediaFault(fault.kind, f"{medium.path}: {fault}" if medium.path else str(fault)) from fault
 
 
 def read(emitted: Emitted, vocabulary: Vocabulary) -> Reply:

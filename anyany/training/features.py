@@ -4,11 +4,13 @@ Shape letters: N items.
 """
 
 import logging
+import os
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from socket import gethostname
+from typing import Any, NamedTuple
 
 import torch
 from rich.progress import Progress
@@ -21,7 +23,7 @@ from anyany.data.samples import SampleReader
 from anyany.data.sources import Source
 from anyany.messages.collate import Sample
 from anyany.models.assemble import Assembled
-from anyany.seeds import digest_of
+from anyany.seeds import digest_of, seed_of
 from anyany.training.datamodule import StreamDataModule
 
 BATCH = 64
@@ -78,12 +80,15 @@ def caches_of(
     return read, wanted
 
 
-def prepare(parts: Assembled, data: StreamDataModule, device: torch.device | str) -> int:
-    """Fills the caches of what a run reads with what parts give; these are loaded only where something is missing.
+class Filled(NamedTuple):
+    """Shards: those that something was computed for, and those that were there."""
 
-    Returns:
-        How many shards something was computed for.
-    """
+    computed: int
+    kept: int
+
+
+def prepare(parts: Assembled, data: StreamDataModule, device: torch.device | str) -> dict[str, Filled]:
+    """Fills the caches of what a run reads with what parts give; these are loaded only where something is missing."""
     sources = [*data.sources, *data.val_sources]
     names = {name: encoder for name, (encoder, _) in parts.inputs.items()}
     encoders = _Loaded({name: parts.encoders[names[name]] for name in data.features}, device)
@@ -92,8 +97,10 @@ def prepare(parts: Assembled, data: StreamDataModule, device: torch.device | str
     condition = {name: partial(conditioners.condition, name) for name in parts.conditioners}
     read = data.planned_shards() if data.features or data.conditioning else set()
     read |= {(len(data.sources) + i, n) for i, val in enumerate(data.val_sources) for n in range(len(val.headers))}
-    written = fill(data.samples(sources), data.features, media_of, encode, read)
-    return written + fill(data.samples(sources), data.conditioning, captions_of, condition, read)
+    return {
+        "features": fill(data.samples(sources), data.features, media_of, encode, read),
+        "conditioning": fill(data.samples(sources), data.conditioning, captions_of, condition, read),
+    }
 
 
 class _Loaded:
@@ -124,8 +131,8 @@ class _Loaded:
 def fill(
     samples: SampleReader, caches: Mapping[str, FeatureCache], take: Taken, compute: Mapping[str, Compute],
     only: Container[tuple[int, int]] | None = None,
-) -> int:  # fmt: skip
-    """Writes the files that are missing, with progress; returns how many.
+) -> Filled:  # fmt: skip
+    """Writes the files that are missing, with progress. Several processes that fill the same caches share the work.
 
     Whatever is read stays as long as a shard: a record that is too long for this run is no hole in the cache.
 
@@ -133,23 +140,28 @@ def fill(
         only: source and shard, by number; all others are left as they are.
     """
     if not caches:
-        return 0
+        return Filled(0, 0)
     samples = replace(samples, max_tokens=10**9, features={}, conditioning={})
-    missing = [
-        (index, shard)
-        for index, source in enumerate(samples.sources)
-        for shard, header in enumerate(source.headers)
-        if (only is None or (index, shard) in only)
-        and any(not cache.path(source.name, header).exists() for cache in caches.values())
-    ]
+    every = [(index, shard) for index, source in enumerate(samples.sources) for shard in range(len(source.headers))]
+    wanted = [one for one in every if only is None or one in only]
+    missing = [one for one in wanted if not _is_kept(samples, *one, caches)]
     if not missing:
-        return 0
+        return Filled(0, len(wanted))
+    first = seed_of(gethostname(), os.getpid()) % len(missing)  # another process begins elsewhere
+    computed = 0
     with Progress() as progress:
         task = progress.add_task(f"computing what {', '.join(caches)} give, once", total=len(missing))
-        for index, shard in missing:
-            _fill_shard(samples, index, shard, caches, take, compute)
+        for one in (*missing[first:], *missing[:first]):
+            if not _is_kept(samples, *one, caches):
+                _fill_shard(samples, *one, caches, take, compute)
+                computed += 1
             progress.advance(task)
-    return len(missing)
+    return Filled(computed, len(wanted) - computed)
+
+
+def _is_kept(samples: SampleReader, index: int, shard: int, caches: Mapping[str, FeatureCache]) -> bool:
+    source = samples.sources[index]
+    return all(cache.path(source.name, source.headers[shard]).exists() for cache in caches.values())
 
 
 def _fill_shard(

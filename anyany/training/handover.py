@@ -41,7 +41,7 @@ def begin(stage: str, parts: Assembled, model: AnyToAny, folder: Path) -> Begun:
     Raises:
         UserError: where it does not fit, or a stage before this one was begun and has not ended.
     """
-    if missing := unended(folder, stage):
+    if missing := [name for name in unended(folder.parent) if STAGES.index(name) < STAGES.index(stage)]:
         raise UserError(
             f"{stage} would do without what {', '.join(missing)} trains: it was begun in {folder.parent} and has not "
             "ended. End it by its command with resume=true, delete its folder, or give another run=<name>"

@@ -8,6 +8,7 @@ from anyany.chat import __main__ as command
 from anyany.chat.conversation import Chat
 from anyany.faults import UserError
 from anyany.media.pictures import encode_png
+from anyany.media.sounds import encode_wav
 from anyany.media.table import MediaFault, MediaSpec
 from anyany.media.written import written
 from anyany.messages.types import Media, Text, assistant, user
@@ -74,7 +75,7 @@ def test_what_cannot_be_read_is_refused_and_not_said(medium):
 
 def test_a_file_that_is_no_picture_is_refused(tmp_path):
     (tmp_path / "x.png").write_bytes(b"no picture")
-    with pytest.raises(MediaFault):
+    with pytest.raises(MediaFault, match=r"x\.png: picture of 10 bytes cannot be read as"):
         Chat(Scripted()).ask("what?", [Media("image", path=str(tmp_path / "x.png"))])
 
 
@@ -83,7 +84,7 @@ def scripted(monkeypatch):
     scripted = Scripted(
         Reply((Text(" Here: "), Media("image", tensor=MADE["image"]), Wish("video")), is_complete=False)
     )
-    running = SimpleNamespace(generator_of=lambda run: scripted)
+    running = SimpleNamespace(generator_of=lambda run: scripted, warn_of_unended=lambda run: [])
     monkeypatch.setitem(sys.modules, "anyany.launch.running", running)
     return scripted
 
@@ -116,15 +117,39 @@ def test_a_fault_is_told_in_one_line(scripted, tmp_path, capsys):
     ("words", "told"),
     [
         (["--image", "no/such.png"], "no/such.png: No such file or directory\n"),
-        (["--image", __file__], "is none of JPEG, PNG"),
+        (["--image", __file__], f"{__file__}: picture of"),
+        (["--audio", __file__], f"{__file__}: "),
         (["--temperature", "-1"], "temperature=-1.0, top_p=1.0); give max_tokens >= 1, temperature >= 0"),
         (["--top-p", "0"], "top_p=0.0); give max_tokens"),
     ],
 )
-def test_what_cannot_be_answered_is_told_before_a_model_is_loaded(words, told, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "anyany.launch.running", SimpleNamespace(generator_of=None))
+def test_what_cannot_be_answered_is_told_before_a_model_is_loaded(words, told, unloadable, capsys):
     assert command.main(["run=some/run", "draw", *words]) == 1
     assert told in capsys.readouterr().err
+
+
+@pytest.fixture
+def unloadable(monkeypatch):
+    """Whatever needs a model cannot be imported."""
+    for heavy in ("anyany.chat.conversation", "anyany.launch.running"):
+        monkeypatch.setitem(sys.modules, heavy, None)
+
+
+def test_of_several_files_the_one_that_is_cut_off_is_named(unloadable, tmp_path, capsys):
+    data = encode_png(MADE["image"])
+    for name, share in (("whole", 1.0), ("cut", 0.6)):
+        (tmp_path / f"{name}.png").write_bytes(data[: int(share * len(data))])
+    words = ["--image", str(tmp_path / "whole.png"), "--image", str(tmp_path / "cut.png")]
+    assert command.main(["run=some/run", "draw", *words]) == 1
+    assert capsys.readouterr().err.startswith(f"{tmp_path}/cut.png: ")
+
+
+def test_media_stand_in_the_order_given(tmp_path):
+    (tmp_path / "a.wav").write_bytes(encode_wav(MADE["audio"], 16_000))
+    (tmp_path / "b.png").write_bytes(encode_png(MADE["image"]))
+    words = ["run=x", "what?", "--audio", str(tmp_path / "a.wav"), "--image", str(tmp_path / "b.png")]
+    args = command.parse([*words, "--audio", str(tmp_path / "a.wav")])
+    assert [medium.modality for medium in command.shown(args.shown)] == ["audio", "image", "audio"]
 
 
 @pytest.mark.parametrize("word", ["some/run", "run=", "rnu=x"])

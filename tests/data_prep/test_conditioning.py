@@ -1,3 +1,5 @@
+import shlex
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -20,7 +22,10 @@ def test_captions_are_conditioned_once(world, tmp_path, monkeypatch, capsys):  #
     given = words(world, tmp_path)
     assert main(given) == 0
     told = capsys.readouterr().out.splitlines()[-2:]
-    assert told == ["conditioning of 2 shards computed now, of 0 kept", f"next: python train.py {' '.join(given)}"]
+    assert told == [
+        "of the shards that the stage reads, 2 computed now, 0 kept",
+        f"next: python train.py {shlex.join(given)}",
+    ]
     files = sorted(tmp_path.rglob("*.safetensors"))
     items = [load_file(path)["items"] for path in files]
     assert sorted(map(len, items)) == [6, 16]  # val and train

@@ -1,6 +1,7 @@
 """A run from training to its scoreboard."""
 
 import json
+import shutil
 
 import pytest
 
@@ -13,7 +14,7 @@ from anyany.launch.evaluating import REPORT, SCOREBOARD, evaluate_run, show
 from anyany.launch.experiment import train
 from anyany.launch.running import generator_of
 from anyany.microworld.scenes import SCENES
-from anyany.runs import STAGES
+from anyany.runs import CONFIG, STAGES
 from tests.launch.test_experiment import config, world  # noqa: F401
 
 PICTURES = ["rows.image.decoder=stable_diffusion", "rows.image.output_projector=transformer"]
@@ -53,6 +54,8 @@ def test_a_run_is_measured_and_its_scoreboard_and_report_are_left(trained, monke
         assert board["generation"]["image"][split]["ceiling"]["value"] > 0.4  # of two items
     assert list(board["forgotten"]) == ["before", "enc_align", "dec_align"]
     assert board["cost"].keys() == {"enc_align", "dec_align"}
+    for cost in board["cost"].values():
+        assert {"seconds", "samples_per_s", "peak_mib", "trainable", "total"} <= cost.keys()
     for figure in figures_in(board):
         assert figure["low"] <= figure["value"] <= figure["high"]
         assert figure["n"] >= 1
@@ -64,6 +67,21 @@ def test_a_run_is_measured_and_its_scoreboard_and_report_are_left(trained, monke
     alone = evaluate_run(trained, 2, 0, processes=1)
     assert as_json(alone)["understanding"] == board["understanding"]
     assert as_json(alone)["generation"] == board["generation"]
+
+
+@pytest.mark.slow
+def test_an_untrained_run_is_measured_and_a_stage_that_has_not_ended_is_told(world, tmp_path, caplog):  # noqa: F811
+    run = tmp_path / "default" / "one"
+    for stage in ("enc_align", "instruct"):
+        (run / stage).mkdir(parents=True)
+    train(config(world, tmp_path, "stage=enc_align", "stage.max_steps=0"), run / "enc_align")
+    shutil.copy(run / "enc_align" / CONFIG, run / "instruct" / CONFIG)
+    figures = evaluate_run(run, 2, 0, processes=1)
+    assert [figures["understanding"][name]["test"]["exact_match"].value for name in SCENES] == [0, 0, 0]
+    assert list(figures["forgotten"]) == ["before", "enc_align"]
+    assert figures["forgotten"]["before"] == figures["forgotten"]["enc_align"]
+    assert "instruct was begun and has not ended" in caplog.text
+    assert "stages: enc_align. Begun and not ended: instruct." in (run / REPORT).read_text()
 
 
 @pytest.mark.slow

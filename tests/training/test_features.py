@@ -40,8 +40,9 @@ def all_of(samples):
 def test_every_item_gets_its_own_features(samples, tmp_path, monkeypatch, batch):
     monkeypatch.setattr(features, "BATCH", batch)
     caches = {"image": cache_of(tmp_path / "f", "features", "image", ["part", "pre"], (3,), samples.sources)}
-    assert fill(samples, caches, media_of, {"image": means}) == sum(len(s.headers) for s in samples.sources)
-    assert fill(samples, caches, media_of, {"image": None}) == 0  # nothing is computed twice
+    num_shards = sum(len(source.headers) for source in samples.sources)
+    assert fill(samples, caches, media_of, {"image": means}) == (num_shards, 0)
+    assert fill(samples, caches, media_of, {"image": None}) == (0, num_shards)  # nothing is computed twice
     plain, kept = all_of(samples), all_of(replace(samples, features=caches))
     compared = 0
     for one, other in zip(plain, kept, strict=True):
@@ -81,7 +82,7 @@ def test_what_is_missing_is_filled_alone(samples, tmp_path):
     header = samples.sources[0].headers[0]
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "f").rglob("*.safetensors")}
     caches["image"].path(samples.sources[0].name, header).unlink()
-    assert fill(samples, caches, media_of, {"image": means}) == 1
+    assert fill(samples, caches, media_of, {"image": means}) == (1, len(before) - 1)
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "f").rglob("*.safetensors")}
     assert after.keys() == before.keys()
     assert {path for path in after if after[path] != before[path]} == {
@@ -89,10 +90,26 @@ def test_what_is_missing_is_filled_alone(samples, tmp_path):
     }
 
 
+def test_what_another_process_has_filled_meanwhile_is_left_to_it(samples, tmp_path, monkeypatch):
+    caches = {"image": cache_of(tmp_path / "f", "features", "image", ["part", "pre"], (3,), samples.sources)}
+    fill_shard = features._fill_shard
+
+    def meanwhile(*arguments):
+        monkeypatch.setattr(features, "_fill_shard", fill_shard)
+        assert fill(samples, caches, media_of, {"image": means}) == (num_shards, 0)  # the one in hand here, too
+        fill_shard(*arguments)
+
+    monkeypatch.setattr(features, "_fill_shard", meanwhile)
+    num_shards = sum(len(source.headers) for source in samples.sources)
+    assert fill(samples, caches, media_of, {"image": means}) == (1, num_shards - 1)
+    assert num_shards > 2
+
+
 def test_only_the_shards_that_a_run_reads_are_filled(samples, tmp_path):
     caches = {"image": cache_of(tmp_path / "f", "features", "image", ["part", "pre"], (3,), samples.sources)}
     source = samples.sources[0]
-    assert fill(samples, caches, media_of, {"image": means}, only={(0, 1)}) == 1
+    assert fill(samples, caches, media_of, {"image": means}, only={(0, 1)}) == (1, 0)
+    assert fill(samples, caches, media_of, {"image": None}, only={(0, 1)}) == (0, 1)
     there = [caches["image"].path(source.name, header).exists() for header in source.headers]
     assert there == [shard == 1 for shard in range(len(there))]
 
