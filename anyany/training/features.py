@@ -70,7 +70,8 @@ def caches_of(
     sides = {n: (row.placeholder is not None, row.layout is not None) for n, row in parts.vocabulary.rows.items()}
     for name, (encoder_name, _) in parts.inputs.items() if features else ():
         encoder = parts.encoders[encoder_name]
-        told, shape = (encoder.digest(), parts.preprocess[name], sides), (encoder.num_features(name), encoder.dim)
+        told = (encoder.digest(), identity(parts.preprocess[name]), sides)
+        shape = (encoder.num_features(name), encoder.dim)
         read[name] = cache_of(root, "features", name, told, shape, sources)
     for name in parts.output_projectors.keys() if conditioning else ():
         known = parts.conditioners[name]

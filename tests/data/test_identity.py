@@ -72,5 +72,5 @@ def test_an_edited_function_is_another(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("value", [object(), b"bytes", str.strip, partial(str.strip), {"a": [object()]}])
 def test_what_has_no_lasting_name_is_refused(value):
-    with pytest.raises(ValueError, match=r"has no lasting name; give it functions|no Python source"):
+    with pytest.raises(ValueError, match=r"has no lasting name; give functions|no Python source"):
         identity(partial(READ, clean=value))

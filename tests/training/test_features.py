@@ -1,19 +1,27 @@
+import inspect
+import shutil
 from argparse import Namespace
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from anyany.data import recipes
 from anyany.data.order import Ref
 from anyany.data.samples import SampleReader
 from anyany.messages.collate import Hole
 from anyany.messages.types import Media, Text
+from anyany.microworld.scenes import SCENES
+from anyany.models.encoders.imagebind import preprocess
 from anyany.training import features
 from anyany.training.features import cache_of, caches_of, captions_of, fill, media_of
 from tests.data.stream_shards import write_stream_shards
 from tests.training.stream_run import data_module
+
+PARTS = Path(__file__).parents[2] / "anyany" / "parts"
 
 
 @pytest.fixture
@@ -167,19 +175,58 @@ def test_whatever_decides_the_numbers_decides_the_place(samples, tmp_path):
     assert place(*first) in places
 
 
-@pytest.mark.parametrize("without", ["rows.video.encoder=null", "rows.audio.connection=null"])
-def test_rows_that_lack_a_modality_have_caches_of_their_own(tmp_path, without):
-    """There a conversation about it is a hole, which is no reason for holes where the modality is known."""
+def places(*words, change=lambda parts: None):
+    """By kind and modality, the folders of the caches of a model."""
     from anyany.launch.command_line import composed
     from anyany.launch.experiment import assembled
 
-    def places(*words: str) -> dict[str, object]:
-        config = composed(words)
-        some = caches_of(tmp_path, assembled(config), [], features=True, conditioning=True)
-        return {name: cache.folder for caches in some for name, cache in caches.items()}
+    parts = assembled(composed(words))
+    change(parts)
+    some = zip(("features", "conditioning"), caches_of(Path("x"), parts, [], True, True), strict=True)
+    return {(kind, name): cache.folder for kind, caches in some for name, cache in caches.items()}
 
-    plain = places()
-    assert plain.keys() == places("rows.image.num_signal_tokens=2").keys()
+
+@pytest.fixture(scope="module")
+def plain():
+    return places()
+
+
+def edited(part, file, folder):
+    """A copy of a part that ships, with one of its numbers changed."""
+    shutil.copytree(PARTS / part, folder / part)
+    tensors = load_file(folder / part / file)
+    next(iter(tensors.values())).view(-1)[0] += 1
+    save_file(tensors, folder / part / file, {"format": "pt"})
+    return folder / part
+
+
+def changed(one, other):
+    return {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+
+
+def test_another_part_has_caches_of_its_own(plain, tmp_path):
+    assert plain.keys() == {(kind, name) for kind in ("features", "conditioning") for name in SCENES}
+    encoder = edited("imagebind", "model.safetensors", tmp_path)
+    assert changed(plain, places(f"encoder.weights={encoder}")) == {("features", name) for name in SCENES}
+    for file, decides in (("text_encoder/model", True), ("unet/diffusion_pytorch_model", False)):
+        decoder = edited("stable_diffusion", f"{file}.safetensors", tmp_path / file)
+        other = places("decoder=stable_diffusion", f"decoder.folder={decoder}")
+        assert changed(plain, other) == ({("conditioning", "image")} if decides else set())
+
+
+def test_another_preprocessing_has_a_cache_of_its_own(plain, monkeypatch):
+    def more(parts):
+        parts.preprocess["video"] = replace(parts.preprocess["video"], num_clips=2)
+
+    assert changed(plain, places(change=more)) == {("features", "video")}
+    source = inspect.getsource
+    monkeypatch.setattr(inspect, "getsource", lambda module: source(module) + "#" * (module is preprocess))
+    assert changed(plain, places()) == {("features", name) for name in SCENES}  # its code is another
+
+
+@pytest.mark.parametrize("without", ["rows.video.encoder=null", "rows.audio.connection=null"])
+def test_rows_that_lack_a_modality_have_caches_of_their_own(plain, without):
+    """There a conversation about it is a hole, which is no reason for holes where the modality is known."""
     assert plain == places("rows.image.num_signal_tokens=2")
     words = [without] + (["rows.video.input_projector=null"] if "video" in without else [])
     other = places(*words)
