@@ -14,6 +14,7 @@ from anyany.files import needing_room
 from anyany.launch import jobs, pipeline
 from anyany.launch.checks import checked
 from anyany.launch.command_line import CONF, check_command_line
+from anyany.runs import go_on
 from anyany.surroundings import settle
 
 
@@ -41,8 +42,9 @@ def train(cfg: DictConfig) -> float | None:
     from anyany.launch.experiment import train as train_stage  # heavy: --help and --cfg answer without it
 
     run_dir = Path(HydraConfig.get().runtime.output_dir)
-    with needing_room(run_dir):
-        metrics = train_stage(config, run_dir / config["stage"]["name"])
+    folder = run_dir / config["stage"]["name"]
+    with needing_room(run_dir, lambda: go_on(folder)):
+        metrics = train_stage(config, folder)
     return jobs.write_objective(metrics, config["objective"], run_dir)
 
 

@@ -4,7 +4,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,8 +28,11 @@ def is_disk_full(error: Exception) -> bool:
 
 
 @contextmanager
-def needing_room(path: Path) -> Iterator[None]:
+def needing_room(path: Path, again: Callable[[], str] = lambda: "give the same command again") -> Iterator[None]:
     """For what writes ``path``, or something in that folder.
+
+    Args:
+        again: what to do when there is room.
 
     Raises:
         UserError: where the disk is full.
@@ -39,9 +42,7 @@ def needing_room(path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, UserError) or not is_disk_full(error):
             raise
-        raise UserError(
-            f"{path} could not be written ({error}); make room, then give the same command again"
-        ) from error
+        raise UserError(f"{path} could not be written ({error}); make room, then {again()}") from error
 
 
 @contextmanager

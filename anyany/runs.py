@@ -42,6 +42,12 @@ def latest_checkpoint(run: Path) -> Path | None:
     return max(found)[1] if found else None
 
 
+def go_on(run: Path) -> str:
+    """What to do where a stage was stopped."""
+    resume = f" with run={run.parent.name} resume=true" if latest_checkpoint(run) else ""
+    return f"give the same command again{resume}"
+
+
 def checkpoint_name(step: int) -> str:
     """The file name of the checkpoint that holds ``step`` optimizer steps."""
     return f"step={step}.ckpt"

@@ -71,8 +71,12 @@ def test_an_error_of_the_code_keeps_its_traceback(called, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="a file without room is a thing of Linux")
-def test_a_disk_that_fills_up_while_lines_are_added_is_told(called, monkeypatch):
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_a_disk_that_fills_up_while_lines_are_added_is_told(called, monkeypatch, is_saved):
     def train(config, run_dir):
+        if is_saved:
+            (run_dir / "checkpoints").mkdir(parents=True)
+            (run_dir / "checkpoints" / "step=2.ckpt").touch()
         ledger = run_dir / "ledger"
         ledger.mkdir(parents=True)
         (ledger / "rank-00000.jsonl").symlink_to("/dev/full")
@@ -80,7 +84,8 @@ def test_a_disk_that_fills_up_while_lines_are_added_is_told(called, monkeypatch)
 
     monkeypatch.setitem(sys.modules, "anyany.launch.experiment", SimpleNamespace(train=train))
     told = r"outputs/default/one could not be written \(\[Errno 28\] No space left on device\); make room, then"
-    with pytest.raises(SystemExit, match=told):
+    again = "give the same command again" + (" with run=one resume=true" if is_saved else "")
+    with pytest.raises(SystemExit, match=f"{told} {again}$"):
         start(monkeypatch, "run=one")
 
 

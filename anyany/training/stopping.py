@@ -2,6 +2,8 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -9,9 +11,32 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 from anyany.faults import UserError
+from anyany.runs import go_on
 from anyany.training.checkpoints import LatestCheckpoint
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def kept(what: str) -> Iterator[None]:
+    """For what is done before the first step and lasts: Ctrl-C or SIGTERM ends it with a word.
+
+    Raises:
+        UserError: where a signal came.
+    """
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        raise UserError(f"stopped by {signal.Signals(number).name}; {what} kept: give the same command again")
+
+    if threading.current_thread() is not threading.main_thread():  # others may not
+        yield
+        return
+    before = {name: signal.signal(name, hear) for name in SIGNALS}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 class StopOnSignal(Callback):
@@ -47,8 +72,8 @@ class StopOnSignal(Callback):
         self.checkpoint.save(trainer)
         name = self.heard.name if self.heard else "a signal"
         raise UserError(
-            f"stopped by {name} behind step {trainer.global_step}, which is saved; the same command goes on with "
-            f"run={self.checkpoint.run.parent.name} resume=true"
+            f"stopped by {name} behind step {trainer.global_step}, which is saved; "
+            f"to go on, {go_on(self.checkpoint.run)}"
         )
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:

@@ -401,7 +401,8 @@ def test_a_signal_saves_the_step_and_the_run_goes_on_to_the_same_end(world, tmp_
         patch.setattr(StreamLedger, "on_train_batch_end", interrupted)
         with pytest.raises(
             UserError,
-            match=f"stopped by {number.name} behind step 3, which is saved; the same command goes on with run=",
+            match=f"stopped by {number.name} behind step 3, which is saved; to go on, give the same command again with "
+            "run=one resume=true",
         ):
             train(config(world, tmp_path, "stage.val_every=null"), run)
     assert latest_checkpoint(run).name == "step=3.ckpt"

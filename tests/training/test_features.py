@@ -1,5 +1,7 @@
 import inspect
+import os
 import shutil
+import signal
 from argparse import Namespace
 from dataclasses import replace
 from functools import partial
@@ -12,12 +14,14 @@ from safetensors.torch import load_file, save_file
 from anyany.data import recipes
 from anyany.data.order import Ref
 from anyany.data.samples import SampleReader
+from anyany.faults import UserError
 from anyany.messages.collate import Hole
 from anyany.messages.types import Media, Text
 from anyany.microworld.scenes import SCENES
 from anyany.models.encoders.imagebind import preprocess
 from anyany.training import features
 from anyany.training.features import cache_of, caches_of, captions_of, fill, media_of
+from anyany.training.stopping import SIGNALS
 from tests.data.stream_shards import write_stream_shards
 from tests.training.stream_run import data_module
 
@@ -111,6 +115,25 @@ def test_what_another_process_has_filled_meanwhile_is_left_to_it(samples, tmp_pa
     num_shards = sum(len(source.headers) for source in samples.sources)
     assert fill(samples, caches, media_of, {"image": means}) == (1, num_shards - 1)
     assert num_shards > 2
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_keeps_the_shards_that_are_done(samples, tmp_path, monkeypatch, number):
+    caches = {"image": cache_of(tmp_path / "f", "features", "image", ["part", "pre"], (3,), samples.sources)}
+    done, fill_shard, handlers = [], features._fill_shard, [signal.getsignal(name) for name in SIGNALS]
+
+    def interrupted(*arguments):
+        if len(done) == 3:
+            os.kill(os.getpid(), number)
+        fill_shard(*arguments)
+        done.append(arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(features, "_fill_shard", interrupted)
+        with pytest.raises(UserError, match=f"stopped by {number.name}; shards that were done are kept: give the same"):
+            fill(samples, caches, media_of, {"image": means})
+    assert [signal.getsignal(name) for name in SIGNALS] == handlers
+    assert fill(samples, caches, media_of, {"image": means}).kept == 3
 
 
 def test_only_the_shards_that_a_run_reads_are_filled(samples, tmp_path):
