@@ -159,11 +159,13 @@ def gradients(model, batches):
     return counts, {name: p.grad.clone() for name, p in model.named_parameters()}
 
 
-def test_one_batch_and_its_halves_give_the_same_gradients(parts, samples):
+def test_one_row_gives_the_gradients_of_its_halves_and_of_padded_rows(parts, samples):
     model, one = parts.model(), list(samples.values())
     counts, whole = gradients(model, [batch_of(parts, [one])])
-    for halves in ([one[:2], one[2:]], [one[:5], one[5:]], [one[:-1], [one[-1]], []]):
-        same, parted = gradients(model, [batch_of(parts, [half]) for half in halves])
+    padded = [[[sample] for sample in one]]
+    halves = [[[some] for some in cut] for cut in ([one[:2], one[2:]], [one[:5], one[5:]], [one[:-1], [one[-1]], []])]
+    for batches in (padded, *halves):
+        same, parted = gradients(model, [batch_of(parts, rows) for rows in batches])
         assert same == counts
         for name, gradient in whole.items():
             torch.testing.assert_close(parted[name], gradient, rtol=1e-4, atol=1e-4, msg=name)

@@ -43,11 +43,11 @@ def row(name, **changes):
     return RowSpec(**({"share_input_projector": True, "num_signal_tokens": 2} | spec | changes))
 
 
-def assembled(rows, made=None):
+def assembled(rows, made=None, llm=None):
     def make(kind, name=None, **more):
         if made is not None:
             made.append((kind, name))
-        return PARTS[kind][name](**more)
+        return llm() if llm and kind == "llm" else PARTS[kind][name](**more)
 
     torch.manual_seed(0)
     return assemble(rows, make)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from anyany.messages.types import Media, Text, assistant, user
 from anyany.models.anyany import AnyToAny
 from anyany.models.emit import Grammar, Sampling, drawn, emit
 from anyany.models.generate import Generator, Wish, read
+from anyany.models.llms.pretrained import PretrainedLLM
 from tests.models.test_anyany import SIGNALS, SPECS, media
 from tests.models.test_assemble import WRITES, assembled, dummies, item, row
 
@@ -20,9 +22,19 @@ ASKED = [
 ]
 
 
+LLAMA = Path(__file__).parents[2] / "anyany" / "parts" / "llama"
+LLMS = {"from scratch": None, "pretrained, with low-rank changes": lambda: PretrainedLLM(LLAMA, "tiny", lora_rank=4)}
+
+
 @pytest.fixture(scope="module")
 def parts():
     return assembled(WRITES)
+
+
+@pytest.fixture(scope="module", params=LLMS)
+def either(request):
+    """Parts with an LLM of each kind."""
+    return assembled(WRITES, llm=LLMS[request.param])
 
 
 def shown(parts, messages):
@@ -54,8 +66,8 @@ def by_plain_loop(model, parts, messages, num):
 
 
 @torch.no_grad()
-def test_a_batch_with_a_cache_equals_rows_alone_without(parts):
-    model, num = parts.model().eval(), 12
+def test_a_batch_with_a_cache_equals_rows_alone_without(either):
+    parts, model, num = either, either.model().eval(), 12
     for seed in range(3):
         torch.manual_seed(seed)
         for parameter in model.llm.parameters():
@@ -273,9 +285,12 @@ def test_a_wish_in_words_goes_through_the_decoders_own_text_encoder():
     assert token("<|image_end|>") in grammar.barred([token("<|image_begin|>"), token("<|image_end|>")])
 
 
-def test_states_of_cached_generation_equal_those_of_training(parts):
+def test_states_of_cached_generation_equal_those_of_training(either):
     """The conditioning of a reply, once as it was said and once as a sample that is trained on."""
-    model = parts.model().eval()
+    parts, model = either, either.model().eval()
+    for name, parameter in model.llm.named_parameters():
+        if "lora" in name:  # else one of each pair is nothing yet
+            nn.init.normal_(parameter, std=0.1)
     asked = (user(media("image"), "x"),)
     values = shown(parts, asked)
     texts = [f"ab{run('image')}c{run('audio')}<|end|>"]
