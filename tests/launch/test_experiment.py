@@ -98,8 +98,7 @@ def test_going_on_reaches_what_one_run_reaches(world, tmp_path, run):
     whole = tmp_path / "default" / "two"
     whole.mkdir()
     train(config(world, tmp_path, "stage.max_steps=8", "run=two"), whole)
-    states = [torch.load(latest_checkpoint(folder), weights_only=True)["state_dict"] for folder in (run, whole)]
-    assert [name for name, tensor in states[0].items() if not torch.equal(tensor, states[1][name])] == []
+    assert_same_end(run, whole)
     steps = {folder: sorted(entry.step for entry in entries(folder / LEDGER)) for folder in (run, whole)}
     assert steps == {run: list(range(8)), whole: list(range(8))}
     assert sorted(path.name for path in (run / "metrics").iterdir()) == ["version_0", "version_1"]
@@ -390,15 +389,9 @@ def test_a_signal_saves_the_step_and_the_run_goes_on_to_the_same_end(world, tmp_
     whole = tmp_path / "default" / "two"
     whole.mkdir()
     train(config(world, tmp_path, "run=two", "stage.val_every=null"), whole)
-    step, handlers = StreamLedger.on_train_batch_end, [signal.getsignal(name) for name in SIGNALS]
-
-    def interrupted(self, trainer, *others):
-        step(self, trainer, *others)
-        if trainer.global_step == 3:
-            os.kill(os.getpid(), number)
-
+    handlers = [signal.getsignal(name) for name in SIGNALS]
     with monkeypatch.context() as patch:
-        patch.setattr(StreamLedger, "on_train_batch_end", interrupted)
+        interrupt(patch, 3, number)
         with pytest.raises(
             UserError,
             match=f"stopped by {number.name} behind step 3, which is saved; to go on, give the same command again with "
@@ -409,9 +402,45 @@ def test_a_signal_saves_the_step_and_the_run_goes_on_to_the_same_end(world, tmp_
     assert [signal.getsignal(name) for name in SIGNALS] == handlers
     assert not (run.parent / "deltas").exists()
     train(config(world, tmp_path, "stage.val_every=null", "resume=true"), run)
-    states = [torch.load(latest_checkpoint(folder), weights_only=True)["state_dict"] for folder in (run, whole)]
-    assert [name for name, tensor in states[0].items() if not torch.equal(tensor, states[1][name])] == []
+    assert_same_end(run, whole)
     assert (run.parent / "deltas" / "enc_align").is_dir()
+
+
+def interrupt(patch, step, number):
+    """A signal comes behind a step."""
+    behind = StreamLedger.on_train_batch_end
+
+    def interrupted(self, trainer, *others):
+        behind(self, trainer, *others)
+        if trainer.global_step == step:
+            os.kill(os.getpid(), number)
+
+    patch.setattr(StreamLedger, "on_train_batch_end", interrupted)
+
+
+def assert_same_end(run, whole):
+    states = [torch.load(latest_checkpoint(folder), weights_only=True)["state_dict"] for folder in (run, whole)]
+    assert states[0].keys() == states[1].keys()
+    assert [name for name, tensor in states[0].items() if not torch.equal(tensor, states[1][name])] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["enc_align", "instruct"])
+def test_the_model_that_ships_goes_on_to_the_same_end(world, tmp_path, monkeypatch, stage):
+    """With noise on kept features; with low-rank changes, what keeps plain text as it was, and Muon beside Adam."""
+    paths = [f"paths.data={world}", f"paths.outputs={tmp_path}", f"paths.cache={tmp_path}/cache"]
+    steps = ["stage.max_steps=4", "stage.save_every=2", "stage.val_every=null", "data.global_batch=4"]
+    words = [*paths, *steps, "data.num_workers=0", "+trainer.enable_progress_bar=false", f"stage={stage}"]
+    one, two = (tmp_path / "default" / name / stage for name in ("one", "two"))
+    for folder in (one, two):
+        folder.mkdir(parents=True)
+    train(composed([*words, "run=one"]), one)
+    with monkeypatch.context() as patch:
+        interrupt(patch, 3, signal.SIGTERM)
+        with pytest.raises(UserError, match="stopped by SIGTERM behind step 3"):
+            train(composed([*words, "run=two"]), two)
+    train(composed([*words, "run=two", "resume=true"]), two)
+    assert_same_end(two, one)
 
 
 def test_a_stop_in_the_last_validation_loses_nothing(world, tmp_path, run, monkeypatch):
