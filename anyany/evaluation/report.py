@@ -52,7 +52,8 @@ def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
     yield "<h2>Understanding</h2><p>Share of replies from which the caption oracle reads the whole scene.</p>"
     yield _table(_by_split(figures.get("understanding", {}), (EXACT_MATCH,)))
     yield "<h2>Generation</h2><p>Share of media in which the oracle reads all that was asked for; the ceiling is the"
-    yield "decoder asked through its own text encoder, in float32, the floor what it makes of the mean conditioning.</p>"
+    yield "decoder asked through its own text encoder, in float32, the floor what it makes of the mean"
+    yield "conditioning.</p>"
     yield _table(_by_split(figures.get("generation", {}), (ALL_RIGHT, "ceiling", "floor")))
     yield from _alignment(figures.get("generation", {}))
     yield "<h2>Dialogues</h2><p>Share in which every turn is right, each behind the right replies to those before it;"

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -15,7 +16,7 @@ from omegaconf import OmegaConf
 from anyany.faults import UserError
 from anyany.launch.command_line import CONF
 from anyany.launch.jobs import RUN_NAME, clean_environment
-from anyany.runs import CONFIG, STAGES, stage_folders
+from anyany.runs import CONFIG, STAGES, delta_folder, stage_folders
 
 ALL, RESUME = "stage=all", "resume=true"
 _NO_RUN = {"-m", "--multirun", "-h", "--help", "-c", "--cfg", "-i", "--info", "--hydra-help", "-p", "--package"}
@@ -49,7 +50,10 @@ def run_all(root: Path, arguments: Sequence[str]) -> int:
         if code := _run(command, environment):
             name = "" if any(argument.startswith("run=") for argument in given) else f" run={folder.name}"
             words = f"{shlex.join(given)}{name} {ALL}{f' {RESUME}' if stage_folders(folder) else ''}".strip()
-            sys.stderr.write(f"{stage} did not end; go on with: python train.py {words}\n")
+            where = (
+                f"stopped behind {stage}" if delta_folder(folder / stage, stage).is_dir() else f"{stage} did not end"
+            )
+            sys.stderr.write(f"{where}; go on with: python train.py {words}\n")
             return code
     if code := _run([str(root / "eval.py"), f"run={folder}"], environment):
         sys.stderr.write(
@@ -76,17 +80,25 @@ def run_folder(arguments: Sequence[str], name: str, conf_dir: Path = CONF) -> Pa
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> int:
-    """A signal to stop is for the process, which saves; this one waits for it. That of the keyboard reaches both."""
+    """The exit code of a process. A signal to stop is for it, and it saves; this one waits for it and is no success.
+
+    That of the keyboard reaches both.
+    """
     process = subprocess.Popen([sys.executable, *command], env=environment)
-    handed_on = signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
+    heard: list[int] = []
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+        if number == signal.SIGTERM:
+            process.send_signal(number)
+
+    before = {name: signal.signal(name, hear) for name in (signal.SIGINT, signal.SIGTERM)}
     try:
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                continue
+        code = process.wait()
     finally:
-        signal.signal(signal.SIGTERM, handed_on)
+        for name, handler in before.items():
+            signal.signal(name, handler)
+    return code or (128 + heard[0] if heard else 0)
 
 
 def _now() -> str:

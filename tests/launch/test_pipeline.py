@@ -1,15 +1,22 @@
 import os
+import shlex
 import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from anyany.data.ledger import entries
+from anyany.deltas import read_delta
 from anyany.faults import UserError
 from anyany.launch import pipeline
 from anyany.launch.jobs import RUN_NAME
 from anyany.launch.pipeline import is_asked_for, run_all, run_folder
-from anyany.runs import CONFIG, STAGES
+from anyany.runs import CONFIG, LEDGER, STAGES, latest_checkpoint
+from tests.launch.test_experiment import world  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 
@@ -144,3 +151,55 @@ def test_a_signal_to_stop_is_handed_on_and_waited_for():
     timer.start()
     assert pipeline._run(["-c", saves], dict(os.environ)) == 5
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_ends_well_behind_a_signal_is_the_last(number):
+    ends_well = "import signal, time; [signal.signal(n, lambda *_: None) for n in (2, 15)]; time.sleep(3)"
+    timer = threading.Timer(1.5, os.kill, (os.getpid(), number))
+    timer.start()
+    assert pipeline._run(["-c", ends_well], dict(os.environ)) == 128 + number
+
+
+STEPS = 40
+SMALL = [
+    "experiment=from_scratch", "llm.hidden_size=32", "data.num_workers=0", "source=[microworld_image]",
+    "+trainer.enable_progress_bar=false", f"stage.max_steps={STEPS}", "stage.save_every=5", "stage.val_every=null",
+]  # fmt: skip
+
+
+class Started:
+    """``train.py`` as a user starts it, until something is there and a signal comes."""
+
+    def __init__(self, *words):
+        self.process = subprocess.Popen([sys.executable, ROOT / "train.py", *words], stderr=subprocess.PIPE, text=True)
+
+    def stopped(self, is_there):
+        until = time.monotonic() + 180
+        while not is_there() and self.process.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        self.process.send_signal(signal.SIGTERM)
+        told = self.process.communicate(timeout=180)[1]
+        assert self.process.returncode not in (0, None), told
+        return told
+
+
+@pytest.mark.slow
+def test_all_stages_are_stopped_gone_on_with_and_lose_nothing(world, tmp_path):  # noqa: F811
+    paths = [f"paths.data={world}", f"paths.outputs={tmp_path}", f"paths.cache={tmp_path}/cache", "run=one"]
+    run, words = tmp_path / "default" / "one", [*SMALL, *paths]
+    told = Started(*words, "stage=all").stopped(lambda: latest_checkpoint(run / "dec_align"))
+    assert "stopped by SIGTERM behind step" in told
+    command = f"dec_align did not end; go on with: python train.py {shlex.join(words)} stage=all resume=true\n"
+    assert told.endswith(command)
+    assert sorted(path.name for path in (run / "deltas").iterdir()) == ["enc_align"]
+    told = Started(*words, "stage=all", "resume=true").stopped((run / "deltas" / "instruct").is_dir)
+    behind = f"stopped behind instruct; go on with: python train.py {shlex.join(words)} stage=all resume=true\n"
+    assert told.endswith((behind, f"the evaluation did not end; begin it anew with: python eval.py run={run}\n"))
+    assert not (run / "scoreboard.json").exists()
+    for stage in STAGES:
+        assert sorted(entry.step for entry in entries(run / stage / LEDGER)) == list(range(STEPS)), stage
+    manifests = {stage: read_delta(run / "deltas" / stage).manifest for stage in STAGES}
+    assert [(one.after, one.step) for one in manifests.values()] == [
+        (None, STEPS), ("enc_align", STEPS), ("dec_align", STEPS)
+    ]  # fmt: skip
