@@ -137,7 +137,7 @@ def train(config: Config, run: Path) -> dict[str, float]:
                 raise ConfigError(f"stage.max_steps=0: {run} was trained ({checkpoint.name}); give another run=<name>")
             check_unchanged(stored_config(run), config)
         model = model_of(config, parts)
-        begun = begin(config["stage"]["name"], parts, model, run)
+        begun = begin(config["stage"]["name"], parts, model, run, config["stage"]["starts_from"])
         trains, schedule = trains_of(config, parts), build(config["schedule"])
         weights, max_norm = config["stage"]["loss_weights"], config["stage"]["max_grad_norm"]
         optimizer, seed = build(config["optimizer"]), config["seed"]
@@ -197,7 +197,7 @@ def evaluate(config: Config, run: Path, split: str) -> dict[str, float]:
         data = data_of(config, parts, val_split=split)
         prepare(config, parts, data)
         model = model_of(config, parts)
-        begin(config["stage"]["name"], parts, model, run)
+        begin(config["stage"]["name"], parts, model, run, config["stage"]["starts_from"])
     module = TrainingModule(model, build(config["optimizer"]), trains_of(config, parts))
     return validate(module, data, run, config["trainer"])
 

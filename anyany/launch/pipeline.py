@@ -33,10 +33,13 @@ def run_all(root: Path, arguments: Sequence[str]) -> int:
     With ``resume=true`` what is complete is not trained again, and what was not begun is begun.
 
     Raises:
-        UserError: where there is nothing to go on with, and where a launcher has started this process as one of many.
+        UserError: where there is nothing to go on with, where a launcher has started this process as one of many, and
+            for what one stage alone can do.
     """
     if any(name.startswith("TORCHELASTIC_") for name in os.environ):
         raise UserError(f"{ALL} starts processes of its own; leave torchrun out, and give trainer=ddp or trainer=fsdp")
+    if any(argument.lstrip("+").startswith("stage.starts_from=") for argument in arguments):
+        raise UserError(f"{ALL} hands on from stage to stage; give stage.starts_from with one stage: stage=dec_align")
     environment = clean_environment(os.environ) | {RUN_NAME: os.environ.get(RUN_NAME) or _now()}
     resumed = any(argument.lower() == RESUME for argument in arguments)
     given = [argument for argument in arguments if argument != ALL and argument.lower() != RESUME]

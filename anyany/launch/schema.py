@@ -75,6 +75,7 @@ class Stage(Strict):
     name: Literal["enc_align", "dec_align", "instruct"]
     reads: bool
     writes: bool
+    starts_from: str | None
     max_steps: NonNegativeInt | None  # 0 hands on what the stages before it left
     max_epochs: PositiveInt | None
     learning_rate: PositiveFloat

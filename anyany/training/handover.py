@@ -32,26 +32,32 @@ class Begun:
     carried: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-def begin(stage: str, parts: Assembled, model: AnyToAny, folder: Path) -> Begun:
+def begin(stage: str, parts: Assembled, model: AnyToAny, folder: Path, starts_from: str | Path | None = None) -> Begun:
     """Takes up what the stages before this one trained, and says so.
 
     Args:
         folder: of the stage.
+        starts_from: the delta of another run, in place of this one's.
 
     Raises:
         UserError: where it does not fit, or a stage before this one was begun and has not ended.
     """
+    if starts_from is not None:
+        return _take_up(stage, parts, model, Path(starts_from))
     if missing := [name for name in unended(folder.parent) if STAGES.index(name) < STAGES.index(stage)]:
         raise UserError(
             f"{stage} would do without what {', '.join(missing)} trains: it was begun in {folder.parent} and has not "
             "ended. End it by its command with resume=true, delete its folder, or give another run=<name>"
         )
-    path, digests = previous_delta(folder, stage), digests_of(parts)
-    if path is None:
-        if stage != STAGES[0]:
-            log.warning("%s begins anew: no stage before it has left anything in %s", stage, folder.parent)
-        return Begun(stage, digests)
-    delta = read_delta(path)
+    if (path := previous_delta(folder, stage)) is not None:
+        return _take_up(stage, parts, model, path)
+    if stage != STAGES[0]:
+        log.warning("%s begins anew: no stage before it has left anything in %s", stage, folder.parent)
+    return Begun(stage, digests_of(parts))
+
+
+def _take_up(stage: str, parts: Assembled, model: AnyToAny, path: Path) -> Begun:
+    delta, digests = read_delta(path), digests_of(parts)
     carried = apply_delta(model, delta, digests, tokens_of(parts))
     log.info("%s begins from %s (%d steps)", stage, path, delta.manifest.step)
     return Begun(stage, digests, delta.manifest.stage, frozenset(delta.tensors.keys() - carried.keys()), carried)

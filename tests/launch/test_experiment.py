@@ -354,6 +354,24 @@ def test_a_stage_takes_up_what_those_before_it_left(world, tmp_path, caplog):
     )
 
 
+def test_a_stage_starts_from_what_another_run_left(world, tmp_path, run, caplog):
+    """So several ways to go on are compared from one beginning."""
+    train(config(world, tmp_path), run)
+    delta, other = run.parent / "deltas" / "enc_align", tmp_path / "default" / "two" / "dec_align"
+    other.mkdir(parents=True)
+    words = ["run=two", "stage=dec_align", *PAINTED[:2]]
+    with pytest.raises(UserError, match=r"x holds no manifest\.json; expected a delta"):
+        train(config(world, tmp_path, *words, f"stage.starts_from={tmp_path}/x"), other)
+    with caplog.at_level("INFO"):
+        train(config(world, tmp_path, *words, f"stage.starts_from={delta}"), other)
+    assert f"dec_align begins from {delta} (4 steps)" in caplog.text
+    left, found = read_delta(delta).tensors, read_delta(other.parent / "deltas" / "dec_align")
+    assert found.manifest.after == "enc_align"
+    handed_on = [name for name in left if name.startswith("input_projectors")]
+    assert handed_on
+    assert all(torch.equal(found.tensors[name], left[name]) for name in handed_on)
+
+
 def test_a_delta_names_its_parts_as_they_were_loaded(world, tmp_path, run, monkeypatch):
     """A file that is exchanged while a stage trains has not been trained with."""
     found = iter([{"llm": "loaded"}, {"llm": "exchanged"}])

@@ -135,6 +135,12 @@ def test_one_of_many_processes_does_not_start_more(calls, monkeypatch):
     assert calls[0] == []
 
 
+def test_one_stage_alone_starts_from_another_run(calls):
+    with pytest.raises(UserError, match=r"give stage\.starts_from with one stage"):
+        run_all(ROOT, ["stage=all", "stage.starts_from=outputs/default/a/deltas/enc_align"])
+    assert calls[0] == []
+
+
 def test_the_folder_is_the_one_that_a_sweep_gives():
     assert run_folder(["hydra.run.dir=/tmp/s/0", "run=s/0", "--config-name=train"], "x") == Path("/tmp/s/0")
 
