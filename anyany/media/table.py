@@ -82,7 +82,8 @@ def modality_of(extension: str) -> str | None:
 
 
 class Preprocess(Protocol):
-    """What an encoder does to a decoded item before it sees it. Picklable and without weights: data workers run it.
+    """What an encoder does to a decoded item before it sees it. Picklable and without weights: data workers run it. A
+    dataclass: its fields and its code name the cache of features.
 
     ``output_shape`` and ``output_dtype`` are those of every item that it gives, so that items can be stacked.
     """
