@@ -26,7 +26,7 @@ body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76re
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 p, figcaption { color: var(--dim); }
 .made { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 1rem; }
-figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; padding: .7rem; }
+figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; padding: .7rem; overflow-wrap: anywhere; }
 img { width: 100%; image-rendering: pixelated; border-radius: 4px; display: block; }
 audio { width: 100%; margin-top: .4rem; }
 figcaption b { display: block; color: light-dark(#1c2024, #e6e8eb); font-weight: 500; margin: .5rem 0 .2rem; }
