@@ -10,11 +10,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from anyany.faults import UserError
-from anyany.files import needing_room
+from anyany.files import NoRoom, needing_room
 from anyany.launch import jobs, pipeline
 from anyany.launch.checks import checked
 from anyany.launch.command_line import CONF, check_command_line
-from anyany.runs import go_on
+from anyany.runs import resuming
 from anyany.surroundings import settle
 
 
@@ -43,8 +43,11 @@ def train(cfg: DictConfig) -> float | None:
 
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     folder = run_dir / config["stage"]["name"]
-    with needing_room(run_dir, lambda: go_on(folder)):
-        metrics = train_stage(config, folder)
+    try:
+        with needing_room(run_dir):
+            metrics = train_stage(config, folder)
+    except NoRoom as error:
+        raise UserError(f"{error}{resuming(folder)}") from error
     return jobs.write_objective(metrics, config["objective"], run_dir)
 
 

@@ -4,11 +4,15 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from anyany.faults import UserError
+
+
+class NoRoom(UserError):
+    """The disk is full. The message ends with what to do, so that a stage can add how it goes on."""
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -28,21 +32,18 @@ def is_disk_full(error: Exception) -> bool:
 
 
 @contextmanager
-def needing_room(path: Path, again: Callable[[], str] = lambda: "give the same command again") -> Iterator[None]:
+def needing_room(path: Path) -> Iterator[None]:
     """For what writes ``path``, or something in that folder.
 
-    Args:
-        again: what to do when there is room.
-
     Raises:
-        UserError: where the disk is full.
+        NoRoom: where the disk is full.
     """
     try:
         yield
     except Exception as error:
         if isinstance(error, UserError) or not is_disk_full(error):
             raise
-        raise UserError(f"{path} could not be written ({error}); make room, then {again()}") from error
+        raise NoRoom(f"{path} could not be written ({error}); make room, then give the same command again") from error
 
 
 @contextmanager

@@ -42,10 +42,9 @@ def latest_checkpoint(run: Path) -> Path | None:
     return max(found)[1] if found else None
 
 
-def go_on(run: Path) -> str:
-    """What to do where a stage was stopped."""
-    resume = f" with run={run.parent.name} resume=true" if latest_checkpoint(run) else ""
-    return f"give the same command again{resume}"
+def resuming(run: Path) -> str:
+    """What a stage's command needs to go on, behind ``give the same command again``: nothing where nothing is saved."""
+    return f" with run={run.parent.name} resume=true" if latest_checkpoint(run) else ""
 
 
 def checkpoint_name(step: int) -> str:

@@ -10,6 +10,7 @@ import pytest
 import train as train_script
 from anyany.data.ledger import Ledger
 from anyany.faults import UserError
+from anyany.files import whole
 
 
 @pytest.fixture
@@ -71,19 +72,24 @@ def test_an_error_of_the_code_keeps_its_traceback(called, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="a file without room is a thing of Linux")
+@pytest.mark.parametrize("write", ["lines", "a whole file"])
 @pytest.mark.parametrize("is_saved", [False, True])
-def test_a_disk_that_fills_up_while_lines_are_added_is_told(called, monkeypatch, is_saved):
+def test_a_disk_that_fills_up_is_told_with_how_to_go_on(called, monkeypatch, is_saved, write):
     def train(config, run_dir):
         if is_saved:
             (run_dir / "checkpoints").mkdir(parents=True)
             (run_dir / "checkpoints" / "step=2.ckpt").touch()
         ledger = run_dir / "ledger"
         ledger.mkdir(parents=True)
+        if write == "a whole file":
+            with whole(run_dir / "delta") as temporary:
+                temporary.symlink_to("/dev/full")
+                temporary.write_text("x")
         (ledger / "rank-00000.jsonl").symlink_to("/dev/full")
         Ledger(ledger, 0).write(0, [])
 
     monkeypatch.setitem(sys.modules, "anyany.launch.experiment", SimpleNamespace(train=train))
-    told = r"outputs/default/one could not be written \(\[Errno 28\] No space left on device\); make room, then"
+    told = r"outputs/default/one\S* could not be written \(\[Errno 28\] No space left on device\); make room, then"
     again = "give the same command again" + (" with run=one resume=true" if is_saved else "")
     with pytest.raises(SystemExit, match=f"{told} {again}$"):
         start(monkeypatch, "run=one")

@@ -58,7 +58,7 @@ def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
     yield from _alignment(figures.get("generation", {}))
     yield "<h2>Dialogues</h2><p>Share in which every turn is right, each behind the right replies to those before it;"
     yield "in the control, with another item's media, which leaves chance: one thing that depends on what is shown is"
-    yield "guessed right in less than a half of cases, several are more seldom.</p>"
+    yield "guessed right in about half of the cases at most, several are more seldom.</p>"
     control = figures.get("control", {}).get("dialogues", {})
     rows = [
         (case, {"all turns right": f, "control": control.get(case)}) for case, f in figures.get("dialogues", {}).items()

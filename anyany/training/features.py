@@ -25,7 +25,7 @@ from anyany.messages.collate import Sample
 from anyany.models.assemble import Assembled
 from anyany.seeds import digest_of, seed_of
 from anyany.training.datamodule import StreamDataModule
-from anyany.training.stopping import kept
+from anyany.training.stopping import stopped_with
 
 BATCH = 64
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ def fill(
         return Filled(0, len(wanted))
     first = seed_of(gethostname(), os.getpid()) % len(missing)  # another process begins elsewhere
     computed = 0
-    with Progress() as progress, kept("shards that were done are"):
+    with Progress() as progress, stopped_with("shards that were done are kept"):
         task = progress.add_task(f"computing what {', '.join(caches)} give, once", total=len(missing))
         for one in (*missing[first:], *missing[:first]):
             if not _is_kept(samples, *one, caches):

@@ -11,22 +11,22 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 from anyany.faults import UserError
-from anyany.runs import go_on
+from anyany.runs import resuming
 from anyany.training.checkpoints import LatestCheckpoint
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def kept(what: str) -> Iterator[None]:
-    """For what is done before the first step and lasts: Ctrl-C or SIGTERM ends it with a word.
+def stopped_with(word: str) -> Iterator[None]:
+    """For what is done before the first step: Ctrl-C or SIGTERM ends it, with a word on what stays.
 
     Raises:
         UserError: where a signal came.
     """
 
     def hear(number: int, frame: FrameType | None) -> None:
-        raise UserError(f"stopped by {signal.Signals(number).name}; {what} kept: give the same command again")
+        raise UserError(f"stopped by {signal.Signals(number).name}; {word}: give the same command again")
 
     if threading.current_thread() is not threading.main_thread():  # others may not
         yield
@@ -73,7 +73,7 @@ class StopOnSignal(Callback):
         name = self.heard.name if self.heard else "a signal"
         raise UserError(
             f"stopped by {name} behind step {trainer.global_step}, which is saved; "
-            f"to go on, {go_on(self.checkpoint.run)}"
+            f"to go on, give the same command again{resuming(self.checkpoint.run)}"
         )
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:

@@ -288,9 +288,10 @@ def test_a_wish_in_words_goes_through_the_decoders_own_text_encoder():
 def test_states_of_cached_generation_equal_those_of_training(either):
     """The conditioning of a reply, once as it was said and once as a sample that is trained on."""
     parts, model = either, either.model().eval()
-    for name, parameter in model.llm.named_parameters():
-        if "lora" in name:  # else one of each pair is nothing yet
-            nn.init.normal_(parameter, std=0.1)
+    changes = [parameter for name, parameter in model.llm.named_parameters() if "lora" in name]
+    assert bool(changes) == isinstance(model.llm, PretrainedLLM)
+    for parameter in changes:  # one of each pair is nothing yet
+        nn.init.normal_(parameter, std=0.1)
     asked = (user(media("image"), "x"),)
     values = shown(parts, asked)
     texts = [f"ab{run('image')}c{run('audio')}<|end|>"]
